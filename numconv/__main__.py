@@ -1,0 +1,136 @@
+"""``python -m numconv``: see it work (`demo`), filter a file (`filter`), show what it found (`info`)."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from ._cli.errors import CommandError
+
+_FILTER_HELP = """\
+INPUT is an image (whatever Pillow reads), sound (.wav, PCM of 8 to 32 bits) or an array (.npy).
+Images keep the numbers of the file (0 to 255 as a rule); sound is scaled to [-1, 1).
+
+  lines sobel gabor            two-dimensional: images
+  average bump slope ricker    one-dimensional: sound
+  colour                       32 filters of 3 channels: colour images
+  FILE.npy                     (F, K), (F, KH, KW), or Keras's (KH, KW, C, F), which sums over the channels;
+                               save a single two-dimensional kernel as (1, KH, KW)
+
+Colour images go through a two-dimensional bank as brightness (0.299 R + 0.587 G + 0.114 B), or, with
+--colour channels, channel by channel. Arrays are filtered along their last axes, or along --axes.
+
+The maps have the shape (F, H, W) or (F, samples), behind the axes that were not filtered.
+OUTPUT: .npy holds the maps, .npz "maps" and "filters", .png a sheet of all maps, red above 0 and blue below.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a mistake in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise CommandError(f"{message} (see {self.prog} --help)")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is 2 where the user can mend what went wrong, said in one line on stderr."""
+    try:
+        arguments = _parser().parse_args(argv)
+        return arguments.run(arguments)
+    except CommandError as error:
+        print(f"numconv: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("numconv: interrupted", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m numconv", description="Convolution for NumPy arrays, compiled with Numba.")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
+    _add_demo(commands)
+    _add_filter(commands)
+    info = commands.add_parser("info", help="versions, processor, threads", description="Print numconv.show_config().")
+    info.set_defaults(run=_info)
+    return parser
+
+
+def _add_demo(commands: argparse._SubParsersAction) -> None:
+    demo = commands.add_parser(
+        "demo",
+        help="worked examples, a photograph through 48 filters, a signal, and how fast",
+        description="Print two worked examples; run a photograph through two layers of filters made by hand and a "
+        "signal through a third; print times; draw filters and maps on one page.",
+    )
+    demo.add_argument("image", nargs="?", type=Path, metavar="IMAGE", help="photograph (default: one of scikit-image)")
+    demo.add_argument("--signal", type=Path, metavar="FILE", help=".wav or .npy (default: a recording of Matplotlib)")
+    demo.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("feature_maps.png"),
+        metavar="OUTPUT",
+        help="the gallery: .png, .jpg or .pdf, or a directory (default: feature_maps.png)",
+    )
+    demo.set_defaults(run=_demo)
+
+
+def _add_filter(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "filter",
+        help="an image, sound or array through a bank of filters",
+        description="Run a file through a bank of filters.",
+        epilog=_FILTER_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("input", type=Path, metavar="INPUT")
+    parser.add_argument("--bank", required=True, metavar="BANK", help="a name from the list below, or FILE.npy")
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUTPUT", help=".png, .npy or .npz")
+    parser.add_argument("--padding", type=_padding, default="same_lower", help="a name, or samples: 2 or 2,3")
+    parser.add_argument("--pad-mode", default="symmetric", help="constant, edge, reflect, symmetric (default), wrap")
+    parser.add_argument("--stride", type=_integers, default=1, help="1 (default), or one number for each axis: 2,1")
+    parser.add_argument("--dtype", help="type of the maps, such as float64 or int16")
+    parser.add_argument("--axes", type=_integers, help="axes of a .npy array to filter, such as 0,1")
+    parser.add_argument("--colour", choices=("luma", "channels"), default="luma", help="see below")
+    parser.set_defaults(run=_filter)
+
+
+def _integers(text: str) -> int | tuple[int, ...]:
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer or a list such as 2,1") from None
+    return numbers if len(numbers) > 1 else numbers[0]
+
+
+def _padding(text: str) -> str | int | tuple[int, ...]:
+    return _integers(text) if text[:1].isdigit() else text
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from ._cli import demo
+
+    return demo.run(arguments.image, arguments.signal, arguments.output)
+
+
+def _filter(arguments: argparse.Namespace) -> int:
+    from ._cli.filtering import Job, run
+
+    options = {name: getattr(arguments, name) for name in ("padding", "pad_mode", "stride", "dtype")}
+    axes = (arguments.axes,) if isinstance(arguments.axes, int) else arguments.axes
+    luma = arguments.colour == "luma"
+    return run(Job(arguments.input, arguments.bank, arguments.output, axes, luma, options))
+
+
+def _info(arguments: argparse.Namespace) -> int:
+    import numconv
+
+    numconv.show_config()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

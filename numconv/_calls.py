@@ -1,0 +1,90 @@
+"""From the arguments of a public function to a result: recipes cached by shapes and options, then an engine."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ._arguments import as_array, check_plan_shape, check_threads, check_weights, conv_problem
+from ._frames import BankFrame, ConvFrame
+from ._plan import Engine, Plan, compute
+from ._problem import Problem
+from ._views import canonical_weights
+
+OPTIONS = (
+    "stride", "padding", "dilation", "groups", "pad_mode", "pad_value", "data_format", "activation", "flip", "dtype",
+    "overflow", "method",
+)  # fmt: skip
+_FLIP, _DATA_FORMAT = OPTIONS.index("flip"), OPTIONS.index("data_format")
+
+
+@lru_cache(maxsize=4096, typed=True)
+def recipe(
+    name: str, ndim: int, x_shape: tuple, x_dtype: np.dtype, w_shape: tuple, w_dtype: np.dtype,
+    bias_shape: tuple | None, bias_dtype: np.dtype | None, *options: Any,
+) -> tuple[Problem, ConvFrame]:  # fmt: skip
+    """What a call's shapes, dtypes and options come to, before any weight is looked at."""
+    named = dict(zip(OPTIONS, options, strict=True))
+    problem, unbatched = conv_problem(
+        name, ndim, x_shape, x_dtype, w_shape, w_dtype, bias_shape=bias_shape, bias_dtype=bias_dtype, **named
+    )
+    return problem, ConvFrame.of(problem, not unbatched)
+
+
+def _frozen(value: Any) -> Any:
+    """An option that can be hashed: lists and arrays as tuples."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
+
+
+def _cooked(name: str, ndim: int, x_shape: tuple, x_dtype: np.dtype, w: Any, bias: Any, options: tuple) -> tuple:
+    """The recipe, also for options that cannot be hashed as they are."""
+    kinds = (None, None) if bias is None else (bias.shape, bias.dtype)
+    try:
+        found = recipe(name, ndim, x_shape, x_dtype, w.shape, w.dtype, *kinds, *options)
+    except TypeError:  # cannot be hashed, or wrong: then it is wrong again
+        found = recipe(name, ndim, x_shape, x_dtype, w.shape, w.dtype, *kinds, *map(_frozen, options))
+    if w.dtype.kind in "iub" and found[0].compute.kind in "fc":
+        check_weights(name, found[0], w)
+    return found
+
+
+def convolve_arrays(
+    name: str, ndim: int, x: Any, w: Any, bias: Any, options: tuple, threads: Any, out: Any
+) -> np.ndarray:
+    """`conv1d`, `conv2d` and `conv3d`."""
+    x = x if type(x) is np.ndarray else as_array(name, "x", x)
+    w = w if type(w) is np.ndarray else as_array(name, "w", w)
+    if bias is not None and type(bias) is not np.ndarray:
+        bias = as_array(name, "bias", bias)
+    problem, frame = _cooked(name, ndim, x.shape, x.dtype, w, bias, options)
+    if threads is not None:
+        threads = check_threads(name, threads)
+    engine = Engine(name, problem, canonical_weights(w, ndim, problem.channels_last, options[_FLIP]), bias)
+    return compute(engine, frame, x, out, threads)
+
+
+def make_plan(name: str, ndim: int, x_shape: Any, w: Any, bias: Any, x_dtype: Any, options: tuple) -> Plan:
+    """`plan_conv1d`, `plan_conv2d` and `plan_conv3d`."""
+    w = as_array(name, "w", w)
+    bias = None if bias is None else as_array(name, "bias", bias)
+    x_shape = check_plan_shape(name, ndim, x_shape, options[_DATA_FORMAT])
+    dtype = w.dtype if x_dtype is None else np.dtype(x_dtype)
+    problem, frame = _cooked(name, ndim, x_shape, dtype, w, bias, options)
+    return Plan(name, problem, frame, canonical_weights(w, ndim, problem.channels_last, options[_FLIP]), bias)
+
+
+def bank_of(
+    name: str, x_shape: tuple, x_dtype: np.dtype, filters: np.ndarray, axes: tuple[int, ...], options: tuple, bank: bool
+) -> tuple[Problem, BankFrame, np.ndarray]:
+    """(problem, frame, canonical weights) of filters (F, *kernel) along some axes of a bare array."""
+    ndim = len(axes)
+    sizes = tuple(x_shape[axis] for axis in axes)
+    w = filters[:, None]
+    problem, _ = _cooked(name, ndim, (1, 1, *sizes), x_dtype, w, None, options)
+    out = problem.out_spatial[3 - ndim :]
+    frame = BankFrame(len(x_shape), axes, sizes, problem.filters, out, bank)
+    return problem, frame, canonical_weights(w, ndim, False, options[_FLIP])

@@ -1,0 +1,358 @@
+"""`conv1d`, `conv2d`, `conv3d`: documentation, and bodies of two lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from ._calls import convolve_arrays
+
+
+def conv1d(
+    x: ArrayLike,
+    w: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    stride: Any = 1,
+    padding: Any = "valid",
+    dilation: Any = 1,
+    groups: int = 1,
+    pad_mode: str = "constant",
+    pad_value: complex = 0,
+    data_format: str = "channels_last",
+    activation: Any = None,
+    flip: bool = False,
+    dtype: DTypeLike = None,
+    overflow: str = "raise",
+    method: str = "auto",
+    threads: int | None = None,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Convolve batched, multi-channel signals with many filters.
+
+    Cross-correlation, as deep-learning libraries mean "convolution"; an axis of the result has
+    ``floor((L + lo + hi - dilation * (k - 1) - 1) / stride) + 1`` samples.
+
+    Parameters
+    ----------
+    x : array_like, (N, W, C) or (N, C, W)
+        Input; any strides. Without N, the result is without N too.
+    w : array_like, (KW, C // groups, F) or (F, C // groups, KW)
+        Filters, in Keras's order (with ``data_format="channels_first"`` in PyTorch's).
+    bias : array_like, (F,), optional
+        Added to each feature map.
+    stride, dilation : int or one per axis, default 1
+        Samples between neighbouring outputs; samples between neighbouring taps.
+    padding : str, int or one int or (lo, hi) per axis, default "valid"
+        "valid", "same" (the odd sample on the right, as Keras), "same_lower" (on the left, as NumPy and SciPy),
+        "full", "causal" or samples.
+    groups : int, default 1
+        Blocks of channels and filters that are convolved apart; ``groups=C`` is depthwise.
+    pad_mode : {"constant", "edge", "reflect", "symmetric", "wrap"}
+        What lies beyond the border, by the names of `numpy.pad`; never a padded copy.
+    pad_value : scalar, default 0
+        For ``pad_mode="constant"``.
+    data_format : {"channels_last", "channels_first"}
+        Where the channels of x, w and the result lie.
+    activation : str or ("leaky_relu", slope), optional
+        "relu", "leaky_relu" (slope 0.2), "sigmoid", "tanh", "silu" or "gelu".
+    flip : bool, default False
+        Reverse the filters: convolution in the mathematician's sense instead of cross-correlation.
+    dtype : dtype, optional
+        Of the result. A floating or complex one is also the computing type; an integer one is rounded to, half to
+        even.
+    overflow : {"raise", "saturate", "wrap"}
+        What to do with a value that an integer result does not hold.
+    method : {"auto", "direct", "reference"}
+        "auto" takes "direct", whose order of summation is defined and the same on every CPU with fused multiply-add;
+        "reference" computes the same bits slowly, in NumPy.
+    threads : int, optional
+        Worker threads; by default those of `get_num_threads`, shared among concurrent calls. The result does not
+        depend on it.
+    out : ndarray, optional
+        Filled and returned; of the result's shape and dtype.
+
+    Returns
+    -------
+    ndarray, (N, OW, F) or (N, F, OW)
+        float32 and float64 are computed in their own type, float16 in float32, integers exactly in 64 bits.
+
+    Raises
+    ------
+    ValueError
+        An argument does not fit the others; integer weights that are not exact in x's floating type; an empty output.
+    TypeError
+        An object or dtype of the wrong kind.
+    OverflowError
+        An integer result does not hold a value and `overflow` is "raise"; `out` is then undefined.
+
+    See Also
+    --------
+    plan_conv1d : packs the weights once, for many calls.
+    filter_bank : many filters on arrays without channels.
+
+    Notes
+    -----
+    The result of ``method="direct"`` is defined bit by bit: an element adds its products in the order of the taps and
+    channels, in chains of at most 256 fused multiply-adds. It depends on neither batch size, threads, memory layout nor
+    CPU. Padding is multiplied like any other sample, so that NaN and infinity reach exactly the outputs that see them.
+
+    Examples
+    --------
+    The bump detector of the textbooks:
+
+    >>> import numpy as np, numconv
+    >>> x = np.array([0, 0, 0, 1, 1, 0, 0, 0], np.float32)
+    >>> w = np.array([0, 1, 0], np.float32)
+    >>> numconv.conv1d(x.reshape(1, 8, 1), w.reshape(3, 1, 1)).ravel()
+    array([0., 0., 1., 1., 0., 0.], dtype=float32)
+    """
+    options = (
+        stride,
+        padding,
+        dilation,
+        groups,
+        pad_mode,
+        pad_value,
+        data_format,
+        activation,
+        flip,
+        dtype,
+        overflow,
+        method,
+    )
+    return convolve_arrays("conv1d", 1, x, w, bias, options, threads, out)
+
+
+def conv2d(
+    x: ArrayLike,
+    w: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    stride: Any = 1,
+    padding: Any = "valid",
+    dilation: Any = 1,
+    groups: int = 1,
+    pad_mode: str = "constant",
+    pad_value: complex = 0,
+    data_format: str = "channels_last",
+    activation: Any = None,
+    flip: bool = False,
+    dtype: DTypeLike = None,
+    overflow: str = "raise",
+    method: str = "auto",
+    threads: int | None = None,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Convolve batched, multi-channel images with many filters.
+
+    Cross-correlation, as deep-learning libraries mean "convolution"; an axis of the result has
+    ``floor((L + lo + hi - dilation * (k - 1) - 1) / stride) + 1`` samples.
+
+    Parameters
+    ----------
+    x : array_like, (N, H, W, C) or (N, C, H, W)
+        Input; any strides. Without N, the result is without N too.
+    w : array_like, (KH, KW, C // groups, F) or (F, C // groups, KH, KW)
+        Filters, in Keras's order (with ``data_format="channels_first"`` in PyTorch's).
+    bias : array_like, (F,), optional
+        Added to each feature map.
+    stride, dilation : int or one per axis, default 1
+        Samples between neighbouring outputs; samples between neighbouring taps.
+    padding : str, int or one int or (lo, hi) per axis, default "valid"
+        "valid", "same" (the odd sample on the right, as Keras), "same_lower" (on the left, as NumPy and SciPy),
+        "full" or samples.
+    groups : int, default 1
+        Blocks of channels and filters that are convolved apart; ``groups=C`` is depthwise.
+    pad_mode : {"constant", "edge", "reflect", "symmetric", "wrap"}
+        What lies beyond the border, by the names of `numpy.pad`; never a padded copy.
+    pad_value : scalar, default 0
+        For ``pad_mode="constant"``.
+    data_format : {"channels_last", "channels_first"}
+        Where the channels of x, w and the result lie.
+    activation : str or ("leaky_relu", slope), optional
+        "relu", "leaky_relu" (slope 0.2), "sigmoid", "tanh", "silu" or "gelu".
+    flip : bool, default False
+        Reverse the filters: convolution in the mathematician's sense instead of cross-correlation.
+    dtype : dtype, optional
+        Of the result. A floating or complex one is also the computing type; an integer one is rounded to, half to
+        even.
+    overflow : {"raise", "saturate", "wrap"}
+        What to do with a value that an integer result does not hold.
+    method : {"auto", "direct", "reference"}
+        "auto" takes "direct", whose order of summation is defined and the same on every CPU with fused multiply-add;
+        "reference" computes the same bits slowly, in NumPy.
+    threads : int, optional
+        Worker threads; by default those of `get_num_threads`, shared among concurrent calls. The result does not
+        depend on it.
+    out : ndarray, optional
+        Filled and returned; of the result's shape and dtype.
+
+    Returns
+    -------
+    ndarray, (N, OH, OW, F) or (N, F, OH, OW)
+        float32 and float64 are computed in their own type, float16 in float32, integers exactly in 64 bits.
+
+    Raises
+    ------
+    ValueError
+        An argument does not fit the others; integer weights that are not exact in x's floating type; an empty output.
+    TypeError
+        An object or dtype of the wrong kind.
+    OverflowError
+        An integer result does not hold a value and `overflow` is "raise"; `out` is then undefined.
+
+    See Also
+    --------
+    plan_conv2d : packs the weights once, for many calls.
+    filter_bank : many filters on arrays without channels.
+
+    Notes
+    -----
+    The result of ``method="direct"`` is defined bit by bit: an element adds its products in the order of the taps and
+    channels, in chains of at most 256 fused multiply-adds. It depends on neither batch size, threads, memory layout nor
+    CPU. Padding is multiplied like any other sample, so that NaN and infinity reach exactly the outputs that see them.
+
+    Examples
+    --------
+    A detector of vertical lines on an image with one:
+
+    >>> import numpy as np, numconv
+    >>> image = np.zeros((1, 8, 8, 1), np.float32)
+    >>> image[:, :, 3:5] = 1
+    >>> line = np.zeros((3, 3, 1, 1), np.float32)
+    >>> line[:, 1] = 1
+    >>> numconv.conv2d(image, line)[0, :, :, 0].tolist()[0]
+    [0.0, 0.0, 3.0, 3.0, 0.0, 0.0]
+    """
+    options = (
+        stride,
+        padding,
+        dilation,
+        groups,
+        pad_mode,
+        pad_value,
+        data_format,
+        activation,
+        flip,
+        dtype,
+        overflow,
+        method,
+    )
+    return convolve_arrays("conv2d", 2, x, w, bias, options, threads, out)
+
+
+def conv3d(
+    x: ArrayLike,
+    w: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    stride: Any = 1,
+    padding: Any = "valid",
+    dilation: Any = 1,
+    groups: int = 1,
+    pad_mode: str = "constant",
+    pad_value: complex = 0,
+    data_format: str = "channels_last",
+    activation: Any = None,
+    flip: bool = False,
+    dtype: DTypeLike = None,
+    overflow: str = "raise",
+    method: str = "auto",
+    threads: int | None = None,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Convolve batched, multi-channel volumes with many filters.
+
+    Cross-correlation, as deep-learning libraries mean "convolution"; an axis of the result has
+    ``floor((L + lo + hi - dilation * (k - 1) - 1) / stride) + 1`` samples.
+
+    Parameters
+    ----------
+    x : array_like, (N, D, H, W, C) or (N, C, D, H, W)
+        Input; any strides. Without N, the result is without N too.
+    w : array_like, (KD, KH, KW, C // groups, F) or (F, C // groups, KD, KH, KW)
+        Filters, in Keras's order (with ``data_format="channels_first"`` in PyTorch's).
+    bias : array_like, (F,), optional
+        Added to each feature map.
+    stride, dilation : int or one per axis, default 1
+        Samples between neighbouring outputs; samples between neighbouring taps.
+    padding : str, int or one int or (lo, hi) per axis, default "valid"
+        "valid", "same" (the odd sample on the right, as Keras), "same_lower" (on the left, as NumPy and SciPy),
+        "full" or samples.
+    groups : int, default 1
+        Blocks of channels and filters that are convolved apart; ``groups=C`` is depthwise.
+    pad_mode : {"constant", "edge", "reflect", "symmetric", "wrap"}
+        What lies beyond the border, by the names of `numpy.pad`; never a padded copy.
+    pad_value : scalar, default 0
+        For ``pad_mode="constant"``.
+    data_format : {"channels_last", "channels_first"}
+        Where the channels of x, w and the result lie.
+    activation : str or ("leaky_relu", slope), optional
+        "relu", "leaky_relu" (slope 0.2), "sigmoid", "tanh", "silu" or "gelu".
+    flip : bool, default False
+        Reverse the filters: convolution in the mathematician's sense instead of cross-correlation.
+    dtype : dtype, optional
+        Of the result. A floating or complex one is also the computing type; an integer one is rounded to, half to
+        even.
+    overflow : {"raise", "saturate", "wrap"}
+        What to do with a value that an integer result does not hold.
+    method : {"auto", "direct", "reference"}
+        "auto" takes "direct", whose order of summation is defined and the same on every CPU with fused multiply-add;
+        "reference" computes the same bits slowly, in NumPy.
+    threads : int, optional
+        Worker threads; by default those of `get_num_threads`, shared among concurrent calls. The result does not
+        depend on it.
+    out : ndarray, optional
+        Filled and returned; of the result's shape and dtype.
+
+    Returns
+    -------
+    ndarray, (N, OD, OH, OW, F) or (N, F, OD, OH, OW)
+        float32 and float64 are computed in their own type, float16 in float32, integers exactly in 64 bits.
+
+    Raises
+    ------
+    ValueError
+        An argument does not fit the others; integer weights that are not exact in x's floating type; an empty output.
+    TypeError
+        An object or dtype of the wrong kind.
+    OverflowError
+        An integer result does not hold a value and `overflow` is "raise"; `out` is then undefined.
+
+    See Also
+    --------
+    plan_conv3d : packs the weights once, for many calls.
+    filter_bank : many filters on arrays without channels.
+
+    Notes
+    -----
+    The result of ``method="direct"`` is defined bit by bit: an element adds its products in the order of the taps and
+    channels, in chains of at most 256 fused multiply-adds. It depends on neither batch size, threads, memory layout nor
+    CPU. Padding is multiplied like any other sample, so that NaN and infinity reach exactly the outputs that see them.
+
+    Examples
+    --------
+    >>> import numpy as np, numconv
+    >>> volume = np.ones((1, 4, 4, 4, 1))
+    >>> box = np.ones((3, 3, 3, 1, 2))
+    >>> numconv.conv3d(volume, box, padding="same")[0, 0, 0, 0]
+    array([8., 8.])
+    """
+    options = (
+        stride,
+        padding,
+        dilation,
+        groups,
+        pad_mode,
+        pad_value,
+        data_format,
+        activation,
+        flip,
+        dtype,
+        overflow,
+        method,
+    )
+    return convolve_arrays("conv3d", 3, x, w, bias, options, threads, out)

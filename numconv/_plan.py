@@ -1,0 +1,241 @@
+"""A problem with its weights: what functions make for a call and `plan_*` keep."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from . import reference
+from ._arguments import as_array, check_out, check_threads
+from ._frames import BankFrame, ConvFrame
+from ._problem import Problem
+from ._views import canonical, canonical_strides
+from .cpu import direct, execute, runner
+from .cpu.machine import machine
+
+Frame = ConvFrame | BankFrame
+
+
+class Engine:
+    """Weights made ready for a problem; runs on arrays of any strides."""
+
+    __slots__ = ("bias", "kernel_problem", "name", "pieces", "problem", "w")
+
+    def __init__(self, name: str, problem: Problem, w: np.ndarray, bias: np.ndarray | None) -> None:
+        """`w` is canonical."""
+        self.name, self.problem, self.w, self.bias = name, problem, w, bias
+        self.kernel_problem = kernel_problem(problem)
+        self.pieces = None
+        if problem.method != "reference":
+            self.pieces = execute.pieces_of(self.kernel_problem, w, bias)
+
+    def run(self, x: np.ndarray, x_axes: tuple, out: np.ndarray, o_axes: tuple, threads: int | None) -> None:
+        """Fill `out`, which does not overlap `x`."""
+        problem = self.kernel_problem
+        if self.pieces is None or (problem.exact and not execute.sums_fit(problem, x, self.w, self.bias)):
+            self._by_reference(x, x_axes, out, o_axes)
+        elif x.dtype == problem.x_dtype and out.dtype == problem.result and x.flags.aligned and out.flags.aligned:
+            self._run_pieces(x, x_axes, out, o_axes, threads)
+        else:
+            self._slab_by_slab(x, x_axes, out, o_axes, threads)
+        if problem.compute.kind == "c" and problem.x_dtype.kind != "c" and problem.w_dtype.kind != "c":
+            canonical(out, o_axes).imag[...] = 0 if self.bias is None else self.bias.imag
+
+    def _run_pieces(self, x: np.ndarray, x_axes: tuple, out: np.ndarray, o_axes: tuple, threads: int | None) -> None:
+        samples = x.shape[0] if x_axes[0] == 0 else 1
+        workers = threads or runner.default_workers()
+        x_strides, o_strides = canonical_strides(x.strides, x_axes), canonical_strides(out.strides, o_axes)
+        status = 0
+        for piece in self.pieces:  # type: ignore[union-attr]
+            status |= execute.run(
+                piece, execute.address_of(x), x_strides, execute.address_of(out), o_strides, samples, workers
+            )
+        if status:
+            execute.raise_overflow(self.name, self.problem, status)
+
+    def _slab_by_slab(self, x: np.ndarray, x_axes: tuple, out: np.ndarray, o_axes: tuple, threads: int | None) -> None:
+        """Byte-swapped, unaligned, or float16 without instructions for it: NumPy casts, one sample at a time."""
+        axes = (0, 1, 2, 3, 4)
+        source, target = canonical(x, x_axes), canonical(out, o_axes)
+        for n in range(len(source)):
+            slab = np.require(source[n : n + 1], self.kernel_problem.x_dtype, "CA")
+            result = np.empty(target[n : n + 1].shape, self.kernel_problem.result)
+            self._run_pieces(slab, axes, result, axes, threads)
+            with np.errstate(over="ignore"):
+                target[n : n + 1] = result
+
+    def _by_reference(self, x: np.ndarray, x_axes: tuple, out: np.ndarray, o_axes: tuple) -> None:
+        source, target = canonical(x, x_axes), canonical(out, o_axes)
+        try:
+            for n in range(len(source)):
+                target[n : n + 1] = reference.convolve(self.problem, source[n : n + 1], self.w, self.bias)
+        except OverflowError as error:
+            raise OverflowError(f"{self.name}: {error}") from None
+
+
+@lru_cache(maxsize=1024)
+def kernel_problem(problem: Problem) -> Problem:
+    """The problem as kernels see it: float16 is float32 to them where the CPU has no instructions for it."""
+    if machine().f16c:
+        return problem
+    half, single = np.dtype(np.float16), np.dtype(np.float32)
+    swap = {
+        name: single if getattr(problem, name) == half else getattr(problem, name) for name in ("x_dtype", "result")
+    }
+    return replace(problem, **swap)
+
+
+def compute(engine: Engine, frame: Frame, x: np.ndarray, out: Any, threads: int | None) -> np.ndarray:
+    """Run an engine into `out`, or into a new array."""
+    shape, problem = frame.out_shape(x.shape), engine.problem
+    if out is None:
+        target = out = np.empty(shape, problem.result)
+    else:
+        check_out(engine.name, out, shape, problem.result)
+        target = np.empty(shape, problem.result) if np.may_share_memory(x, out) else out
+    if 0 not in shape:
+        for run in frame.runs(x, target):
+            engine.run(*run, threads)
+    if target is not out:
+        out[...] = target
+    return out
+
+
+class Plan:
+    """A convolution prepared for one shape of sample: the method chosen, the weights packed.
+
+    Made by `plan_conv1d`, `plan_conv2d`, `plan_conv3d` and `plan_filter_bank`. Calling it computes the result for any
+    batch size; several threads may call one plan at once. A pickle holds the problem and the raw weights; they are
+    packed again where it is loaded.
+    """
+
+    def __init__(self, name: str, problem: Problem, frame: Frame, w: np.ndarray, bias: np.ndarray | None) -> None:
+        """`w` is canonical; what is kept of it is a copy."""
+        w, bias = np.array(w), None if bias is None else np.array(bias)
+        self._state = (name, problem, frame, w, bias)
+        self._name, self._problem, self._frame = name, problem, frame
+        self._engine = Engine(name, problem, w, bias)
+
+    def __call__(self, x: Any, out: np.ndarray | None = None, threads: int | None = None) -> np.ndarray:
+        """Compute the result for x.
+
+        Parameters
+        ----------
+        x : array_like
+            Of the plan's shape (any N) and x_dtype, with any strides.
+        out : ndarray, optional
+            Filled and returned.
+        threads : int, optional
+            Worker threads; by default those of `numconv.get_num_threads`, shared among concurrent calls.
+
+        Returns
+        -------
+        ndarray
+            Of `output_shape`.
+
+        Raises
+        ------
+        TypeError
+            x is of another dtype than the plan was made for.
+        ValueError
+            x is of another shape; `out` does not fit.
+        OverflowError
+            As the function that the plan stands for.
+        """
+        if type(x) is not np.ndarray or x.dtype != self._problem.x_dtype or not self._frame.accepts(x.shape):
+            x = self._checked(x)
+        if threads is not None:
+            threads = check_threads(self._name, threads)
+        return compute(self._engine, self._frame, x, out, threads)
+
+    def _checked(self, x: Any) -> np.ndarray:
+        """Anything but the plan's own kind of array: an array of it, or an error."""
+        x = as_array(self._name, "x", x)
+        if x.dtype.newbyteorder("=") != self._problem.x_dtype:
+            raise TypeError(
+                f"{self._name}: x is {x.dtype}, but this plan was made for x_dtype={self._problem.x_dtype}; "
+                f"convert x, or make another plan"
+            )
+        if not self._frame.accepts(x.shape):
+            wanted = _shown(self._frame.expected()[0])
+            raise ValueError(f"{self._name}: x has shape {x.shape}, but this plan was made for {wanted}")
+        return x
+
+    @property
+    def method(self) -> str:
+        """The method that computes the result: "direct" or "reference"."""
+        return "reference" if self._engine.pieces is None else "direct"
+
+    @property
+    def flops(self) -> int:
+        """Operations for one sample: 2 a product, 4 where one operand is complex, 8 where both are."""
+        return self._problem.flops
+
+    @property
+    def workspace_bytes(self) -> int:
+        """Bytes that each worker thread needs, for any batch size; packed weights are not counted."""
+        return max((piece.schedule.slot_bytes for piece in self._engine.pieces or ()), default=0)
+
+    @property
+    def output_shape(self) -> tuple:
+        """Shape of the result; None stands for the batch size."""
+        return self._frame.expected()[1]
+
+    def explain(self) -> str:
+        """Return which methods were considered, and how the chosen one goes about it."""
+        lines = [str(self)]
+        if self._engine.pieces is None:
+            why = "asked for" if self._problem.method == "reference" else "exact sums may leave 64 bits"
+            lines.append(f"  reference  {why}")
+        else:
+            lines.append(f"  direct     {describe(self._engine.pieces[0].schedule)}")
+            lines.append("  reference  the meaning of the result, in NumPy: thousands of times slower")
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        """One line in the style of a problem descriptor."""
+        return f"{self._name} {self.method} {descriptor(self._problem)}"
+
+    def __repr__(self) -> str:
+        return f"<Plan {self}>"
+
+    def __reduce__(self) -> tuple:
+        return Plan, self._state
+
+
+def _shown(shape: tuple) -> str:
+    """A shape with N for None."""
+    return str(shape).replace("None", "N")
+
+
+def descriptor(p: Problem) -> str:
+    """A problem in one word: float32:float32>float32 c64h56w56_f64kh3kw3_ph1pw1."""
+    axes = "dhw"[3 - p.ndim :]
+    first = 3 - p.ndim
+    sizes = "".join(f"{a}{n}" for a, n in zip(axes, p.spatial[first:], strict=True))
+    kernel = "".join(f"k{a}{n}" for a, n in zip(axes, p.kernel[first:], strict=True))
+    words = [f"g{p.groups}" * (p.groups > 1) + f"c{p.channels}{sizes}", f"f{p.filters}{kernel}"]
+    extras = "".join(f"s{a}{n}" for a, n in zip(axes, p.stride[first:], strict=True) if n > 1)
+    extras += "".join(f"d{a}{n}" for a, n in zip(axes, p.dilation[first:], strict=True) if n > 1)
+    extras += "".join(
+        f"p{a}{lo}" + f",{hi}" * (lo != hi) for a, (lo, hi) in zip(axes, p.pads[first:], strict=True) if lo or hi
+    )
+    words += [extras] * bool(extras) + [p.pad_mode] * (p.pad_mode != "constant")
+    words += ["bias"] * p.bias + [p.activation] * bool(p.activation)
+    layout = "channels_last" if p.channels_last else "channels_first"
+    return f"{p.x_dtype}:{p.w_dtype}>{p.result} {'_'.join(words)} {layout}"
+
+
+def describe(schedule: direct.Schedule) -> str:
+    """How a schedule computes: lane order, tile, blocks."""
+    layout = schedule.layout
+    order = {"filters": "filters in lanes", "pixels": "pixels in lanes", "rows": "pixels in lanes, output rows a tile"}
+    block = "x".join(map(str, layout.block))
+    return (
+        f"{order[layout.order]}, tile {layout.rows}x{layout.vecs}x{layout.lanes} {layout.parts.scalar}, "
+        f"{schedule.blocks} blocks of {block} pixels, {len(layout.parts.chains)} chains, "
+        f"{schedule.slot_bytes} bytes a worker"
+    )

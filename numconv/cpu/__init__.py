@@ -1,0 +1,1 @@
+"""The CPU path: schedules, packing, compiled kernels and the runner. Private."""

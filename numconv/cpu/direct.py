@@ -1,0 +1,224 @@
+"""Method `direct`: every product in the order of the promise, on the register tile. Supports every problem."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from .._problem import Problem
+from . import cache
+from .machine import Machine, machine
+from .records import BLOCK, PLAN, PLAN_SLOT
+from .schedule import Layout, Parts, estimate, layouts
+
+RELU = {"": 0, "relu": 1, "leaky_relu": 2}
+assert BLOCK.itemsize <= 512
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """What all calls of a problem share: the PLAN record, the tables it points to, the addresses of kernels."""
+
+    problem: Problem
+    layout: Layout
+    plan: np.ndarray  # int64, PLAN.itemsize // 8 slots
+    tables: tuple[np.ndarray, ...]  # kept alive for the record
+    job: int
+    acc_code: str
+    in_place: bool  # the interior of an input of contiguous channels is read where it is
+    direct: bool  # full panels go straight to an out of contiguous filters
+    _taps_at: dict[tuple[int, ...], np.ndarray] = field(default_factory=dict)
+
+    @cached_property
+    def plan_address(self) -> int:
+        """Address of the PLAN record."""
+        return self.plan.ctypes.data
+
+    @cached_property
+    def blocks(self) -> int:
+        """Output blocks of a sample."""
+        d, h, w = self.layout.blocks
+        return d * h * w
+
+    @cached_property
+    def least_filter_blocks(self) -> int:
+        """Jobs that the units of a block make at least."""
+        return -(-self.layout.units // self.layout.most_units)
+
+    @cached_property
+    def slot_bytes(self) -> int:
+        """Bytes of a worker."""
+        return self.layout.offsets["slot"]
+
+    @cached_property
+    def out_item(self) -> int:
+        """Bytes of a result, or of a part of a complex one."""
+        return int(code_of(self.problem.result)[1])
+
+    def taps_at(self, strides: tuple[int, ...]) -> int:
+        """Address of the step offsets in the input itself, for its canonical strides (n, d, h, w, c)."""
+        table = self._taps_at.get(strides[1:])
+        if table is None:
+            if len(self._taps_at) >= 8:
+                return 0  # one problem, ever new strides: packing costs less than the memory of more tables
+            table = self._taps_at[strides[1:]] = _taps_in_place(self, strides[1:])
+        return table.ctypes.data
+
+
+def code_of(dtype: np.dtype) -> str:
+    """Scalar code of a real dtype, or of the parts of a complex one."""
+    if dtype.kind == "b":
+        return "u1"
+    return f"f{dtype.itemsize // 2}" if dtype.kind == "c" else f"{dtype.kind}{dtype.itemsize}"
+
+
+@lru_cache(maxsize=1024)
+def build(problem: Problem, scalar: str) -> Schedule:
+    """Schedule a problem whose products are made in lanes of `scalar`: f4 or f8, for integers also i8."""
+    cpu = machine()
+    p = problem
+    real = p.compute.kind != "c"
+    parts = Parts(p, scalar, 2 if p.complex_products else 1, 1 if real or p.w_dtype.kind != "c" else 2)
+    integers = p.exact
+    layout = min(layouts(parts, cpu, integers), key=estimate)
+    return _record(problem, layout, cpu)
+
+
+def _kernels(p: Problem, layout: Layout, cpu: Machine, acc_code: str) -> dict[str, int]:
+    scalar, integers = layout.parts.scalar, p.exact
+    micro = {"filters": "filters.micro", "pixels": "pixels.filters_by_pixels", "rows": "pixels.rows_by_pixels"}
+    shape = (scalar, layout.rows, layout.vecs, layout.lanes, cpu.fma, integers and scalar != "i8")
+    pixels_together = layout.order == "filters" and p.channels_last
+    pack = "packing.pack_pixels" if pixels_together else "packing.pack_planes"
+    own_pass = p.activation not in RELU
+    overflow = p.overflow if p.result.kind in "iu" else "wrap"
+    return {
+        "pack": cache.address(pack, code_of(p.x_dtype), scalar),
+        "micro": cache.address(micro[layout.order], *shape),
+        "finish": cache.address("finish.finish", acc_code, code_of(p.result), overflow, own_pass),
+        "activate": cache.address("activation.activate", acc_code, p.activation, cpu.fma) if own_pass else 0,
+    }
+
+
+def _record(p: Problem, layout: Layout, cpu: Machine) -> Schedule:
+    parts = layout.parts
+    acc_code = ("u8" if p.compute.kind == "u" else "i8") if p.exact else parts.scalar
+    kernels = _kernels(p, layout, cpu, acc_code)
+    own = code_of(p.result) == acc_code and p.activation in RELU and not p.exact
+    direct = layout.order == "filters" and own
+    item = np.dtype(parts.scalar)
+    tables = {
+        "index_d": _axis(p, 0), "index_h": _axis(p, 1), "index_w": _axis(p, 2),
+        "pad_value": np.array(_pad_parts(p), item), "slope": np.array([p.slope], acc_code),
+        "taps": _taps(layout), "chains": _chain_starts(layout), "passes": np.array(layout.passes, np.int64),
+    }  # fmt: skip
+    fields = kernels | {name: table.ctypes.data for name, table in tables.items()} | _geometry(p, layout)
+    fields |= {"relu": RELU.get(p.activation, 0)}
+    plan = np.zeros(PLAN.itemsize // 8, np.int64)
+    for name, value in fields.items():
+        plan[PLAN_SLOT[name]] = value
+    job = cache.address("job.job", layout.rows if layout.order == "filters" else 1, layout.order != "filters")
+    in_place = layout.order == "filters" and p.channels_last and code_of(p.x_dtype) == parts.scalar
+    return Schedule(p, layout, plan, tuple(tables.values()), job, acc_code, in_place, direct)
+
+
+def _geometry(p: Problem, layout: Layout) -> dict[str, int]:
+    parts, at, sums, extent = layout.parts, layout.offsets, layout.sums, layout.extent
+    fields: dict[str, int] = {}
+    for names, values in (
+        ("OD OH OW", p.out_spatial), ("BD BH BW", layout.block), ("ND NH NW", layout.blocks), ("D H W", p.spatial),
+        ("KD KH KW", p.kernel), ("sd sh sw", p.stride), ("dd dh dw", p.dilation),
+        ("lo_d lo_h lo_w", [lo for lo, _ in p.pads]), ("fh fw", layout.phases),
+    ):  # fmt: skip
+        fields |= dict(zip(names.split(), values, strict=True))
+    fields |= {f"pk_{axis}": extent[axis] for axis in "dhwc"} | {"ph_h": extent["ph_h"], "ph_w": extent["ph_w"]}
+    fields |= {f"acc_{name}": value for name, value in sums.items()}
+    fields |= {f"at_{name}": value for name, value in at.items() if name != "slot"}
+    steps = parts.chains[-1][1]
+    return fields | {
+        "channels": parts.channels * p.groups, "x_parts": parts.x_parts, "o_parts": parts.o_parts,
+        "item": layout.item, "group_channels": p.group_channels, "group_bytes": parts.channels * extent["c"],
+        "pass_count": len(layout.passes), "chain_count": len(parts.chains),
+        "steps": steps, "unit_bytes": steps * layout.unit_filters * layout.item,
+        "units": layout.units, "group_units": layout.group_units,
+        "group_filters": parts.filters, "unit_filters": layout.unit_filters,
+        "chunk": layout.chunk, "acc_item": layout.acc_item,
+    }  # fmt: skip
+
+
+def _axis(p: Problem, axis: int) -> np.ndarray:
+    """Per padded position the sample it shows, -1 for the pad value: `np.pad` of the sample numbers."""
+    numbers = np.arange(p.spatial[axis], dtype=np.int64)
+    if p.pad_mode == "constant":
+        return np.pad(numbers, p.pads[axis], constant_values=-1)
+    return np.pad(numbers, p.pads[axis], mode=p.pad_mode)  # type: ignore[call-overload]
+
+
+def _pad_parts(p: Problem) -> list:
+    """The pad value as (real, imaginary) part."""
+    return [p.pad_value.real, p.pad_value.imag] if p.x_dtype.kind == "c" else [p.pad_value]
+
+
+def _chain_starts(layout: Layout) -> np.ndarray:
+    chains = layout.parts.chains
+    return np.array([begin for begin, _ in chains] + [chains[-1][1]], np.int64)
+
+
+def _taps(layout: Layout) -> np.ndarray:
+    """Byte offset of each step in the packed tile of its pass."""
+    p, parts, extent = layout.parts.problem, layout.parts, layout.extent
+    fh, fw = layout.phases
+    kw = np.arange(p.kernel[2]) * p.dilation[2]
+    columns = kw % fw * extent["ph_w"] + kw // fw * extent["w"]
+    row = (columns[:, None] + np.arange(parts.channels) * extent["c"]).ravel()
+    taps = np.empty(parts.chains[-1][1], np.int64)
+    steps = p.chains()
+    for first, last, kd0, _, kh0, _ in layout.passes:
+        for (a, b, begin, end), (start, _) in zip(steps[first:last], parts.chains[first:last], strict=True):
+            piece = row[begin * parts.x_parts : end * parts.x_parts]
+            for tap_row in range(a, b):
+                kd, kh = divmod(tap_row, p.kernel[1])
+                h = (kh - kh0) * p.dilation[1]
+                origin = (kd - kd0) * p.dilation[0] * extent["d"] + h % fh * extent["ph_h"] + h // fh * extent["h"]
+                taps[start : start + len(piece)] = origin + piece
+                start += len(piece)
+    return taps
+
+
+def _taps_in_place(schedule: Schedule, strides: tuple[int, ...]) -> np.ndarray:
+    p, parts = schedule.problem, schedule.layout.parts
+    d, h, w, c = strides
+    axes = [np.arange(k) * dilation * s for k, dilation, s in zip(p.kernel, p.dilation, (d, h, w), strict=True)]
+    channel = np.arange(p.group_channels) * c
+    part = np.arange(parts.x_parts) * schedule.layout.item
+    total = axes[0][:, None, None, None, None] + axes[1][:, None, None, None] + axes[2][:, None, None]
+    return np.ascontiguousarray((total + channel[:, None] + part).ravel(), np.int64)
+
+
+def pack_weights(schedule: Schedule, w: np.ndarray) -> np.ndarray:
+    """Weights (KD, KH, KW, C // G, F) as units: (units, steps, filters of a unit), the last unit of a group padded."""
+    p, layout = schedule.problem, schedule.layout
+    parts = layout.parts
+    real = _real_weights(w, parts)
+    steps, filters, per = parts.chains[-1][1], parts.filters, layout.unit_filters
+    real = real.reshape(steps, p.groups, filters)
+    packed = np.zeros((p.groups, layout.group_units, steps, per), parts.scalar)
+    whole = filters // per
+    if whole:
+        packed[:, :whole] = real[:, :, : whole * per].reshape(steps, p.groups, whole, per).transpose(1, 2, 0, 3)
+    if filters % per:
+        packed[:, whole, :, : filters % per] = real[:, :, whole * per :].transpose(1, 0, 2)
+    return packed
+
+
+def _real_weights(w: np.ndarray, parts: Parts) -> np.ndarray:
+    """Weights in lanes' type; a complex product as four real ones: (re, im) of x times (re, im) of the result."""
+    if w.dtype.kind != "c":
+        return w if w.dtype == parts.scalar else w.astype(parts.scalar)
+    w = w.astype(f"c{2 * int(parts.scalar[1])}")
+    real = np.stack([w.real, w.imag], axis=-1)  # from a real x, or the real part of x
+    if parts.x_parts == 1:
+        return real
+    return np.stack([real, np.stack([-w.imag, w.real], axis=-1)], axis=-3)  # (..., C, part of x, F, part of result)

@@ -1,0 +1,72 @@
+"""Micro-kernel with filters in lanes: a tile is ROWS pixels x (VECS * LANES) filters.
+
+    chain > panel > tile          a panel's slice of one chain stays in L1 while the chunk's tiles pass
+
+Weights lie in panels of NR = VECS * LANES filters, step by step: ``weights + panel * unit_bytes + step * NR * size``.
+Each chain starts from a zero tile and is added to the chain sums, panel by panel (pixels, NR), in the worker's bytes;
+the last chain goes straight to `out`, with bias and activation, where a panel is full and out's pixels hold contiguous
+filters of the accumulator's type.
+"""
+
+from __future__ import annotations
+
+from .intrinsics import SIZES, block_record, call_record, plan_record, pointer
+from .tile import (
+    accumulate_integers,
+    add_lanes,
+    add_stored,
+    leaky_relu,
+    load_offsets,
+    outer,
+    relu,
+    steps_of,
+    store,
+    zeros,
+)
+
+
+def micro(scalar, rows, vecs, lanes, fused, integers):
+    """`integers`: float lanes whose chain sums are exact integers, added up in int64."""
+    size = SIZES[scalar]
+    width = vecs * lanes * size
+
+    def kernel(plan_address, call_address, slot, _):
+        plan, call, block = plan_record(plan_address), call_record(call_address), block_record(slot)
+        taps, chains = pointer(block.taps, "i8"), pointer(plan.chains, "i8")
+        tiles = (block.pixels + rows - 1) // rows
+        for chain in range(block.chain_0, block.chain_1):
+            first, last = chain == 0, chain == plan.chain_count - 1
+            begin, end = chains[chain], chains[chain + 1]
+            for unit in range(block.unit_0, block.unit_1):
+                group, panel = unit // plan.group_units, unit % plan.group_units
+                filter_0 = group * plan.group_filters + panel * plan.unit_filters
+                full = panel * plan.unit_filters + plan.unit_filters <= plan.group_filters
+                to_out = last and full and call.direct != 0
+                left = block.left + group * block.left_group
+                weights = call.weights + unit * plan.unit_bytes + begin * width
+                sums = slot + plan.at_acc + (unit - block.unit_0) * plan.acc_unit
+                bias = 0 if call.bias == 0 else call.bias + filter_0 * size
+                for t in range(tiles):
+                    offsets = load_offsets(rows, slot + plan.at_left + t * (rows * 8))
+                    tile, right = zeros(scalar, rows, vecs, lanes, fused), weights
+                    for k in range(begin, end):
+                        tile = outer(tile, left + taps[k], offsets, right)
+                        right += width
+                    here = sums + t * rows * plan.acc_pixel
+                    if integers:
+                        accumulate_integers(tile, here, steps_of(rows, width), 1 if first else 0)
+                        continue
+                    if not first:
+                        tile = add_stored(tile, here, steps_of(rows, width))
+                    if not to_out:
+                        store(tile, here, steps_of(rows, width))
+                        continue
+                    if bias != 0:
+                        tile = add_lanes(tile, bias)
+                    if plan.relu == 1:
+                        tile = relu(tile)
+                    elif plan.relu == 2:
+                        tile = leaky_relu(tile, plan.slope)
+                    store(tile, filter_0 * size, load_offsets(rows, slot + plan.at_out + t * (rows * 8)))
+
+    return kernel

@@ -1,0 +1,113 @@
+"""Finishing a chunk: chain sums + bias, activation, one conversion, store; in the order of out's memory."""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import literally, types
+from numba.extending import intrinsic
+
+from ..records import CALL
+from .casts import store_as
+from .intrinsics import SIZES, block_record, call, call_record, fetch_or, inlined, plan_record, pointer
+
+STATUS = CALL.fields["status"][1]
+
+
+@intrinsic
+def rectified(typingctx, value, kind, slope):
+    """Activation 0 none, 1 relu, 2 leaky relu of one value, by selects."""
+
+    def codegen(ctx, b, sig, args):
+        x, kind_, slope_ = args
+        real = not isinstance(x.type, ir.IntType)
+        zero = ir.Constant(x.type, 0)
+        signed = sig.args[0] != types.uint64
+        below = b.fcmp_ordered("<", x, zero) if real else b.icmp_signed("<", x, zero) if signed else ir.IntType(1)(0)
+        leaky = b.fmul(x, slope_) if real else x
+        cut = b.select(b.icmp_signed("==", kind_, kind_.type(1)), zero, leaky)
+        return b.select(b.and_(below, b.icmp_signed("!=", kind_, kind_.type(0))), cut, x)
+
+    return value(value, types.int64, value), codegen
+
+
+@inlined
+def finish_run(sums, bias, out, count, activation, acc, target, overflow):
+    """Finish `count` values; sums, bias and out are (address, step), activation is (kind, slope's address)."""
+    literally(acc)
+    literally(target)
+    literally(overflow)
+    status = 0
+    kind, slope = activation[0], pointer(activation[1], acc)[0]
+    if bias[0] == 0:
+        for i in range(count):
+            value = rectified(pointer(sums[0] + i * sums[1], acc)[0], kind, slope)
+            status |= store_as(out[0] + i * out[1], value, acc, target, overflow)
+    else:
+        for i in range(count):
+            value = pointer(sums[0] + i * sums[1], acc)[0] + pointer(bias[0] + i * bias[1], acc)[0]
+            status |= store_as(out[0] + i * out[1], rectified(value, kind, slope), acc, target, overflow)
+    return status
+
+
+@inlined
+def add_bias(sums, bias, count, acc):
+    """Add a bias in place, where an activation that is a pass of its own follows; both are (address, step)."""
+    literally(acc)
+    for i in range(count):
+        pointer(sums[0] + i * sums[1], acc)[0] += pointer(bias[0] + i * bias[1], acc)[0]
+
+
+def finish(acc, target, overflow, activated):
+    """`acc`: code of the chain sums; `target`: of out; `activated`: plan.activate runs over the sums in between."""
+    acc_size, out_size = SIZES[acc], SIZES[target]
+
+    def kernel(plan_address, call_address, slot, _):
+        plan, call_, block = plan_record(plan_address), call_record(call_address), block_record(slot)
+        table, status = pointer(slot + plan.at_segments, "i8"), 0
+        activation = (plan.relu, plan.slope)
+        lanes_together = call_.o_f == plan.o_parts * out_size and plan.acc_lane == acc_size
+        pixels_together = call_.o_w == out_size and plan.acc_pixel == acc_size
+        for unit in range(block.unit_0, block.unit_1):
+            group, panel = unit // plan.group_units, unit % plan.group_units
+            lanes = min(plan.unit_filters, plan.group_filters - panel * plan.unit_filters)
+            if lanes == plan.unit_filters and call_.direct != 0:
+                continue
+            filter_0 = group * plan.group_filters + panel * plan.unit_filters
+            sums = slot + plan.at_acc + (unit - block.unit_0) * plan.acc_unit
+            bias = 0 if call_.bias == 0 else call_.bias + filter_0 * acc_size
+            out = filter_0 // plan.o_parts * call_.o_f + filter_0 % plan.o_parts * out_size
+            for s in range(0, block.segments, 3):
+                here, there, count = sums + table[s], table[s + 1] + out, table[s + 2]
+                if activated:
+                    for lane in range(lanes):
+                        row = (here + lane * plan.acc_lane, plan.acc_pixel)
+                        if bias != 0:
+                            add_bias(row, (bias + lane * acc_size, 0), count, acc)
+                    # Values between lanes and pixels that belong to nobody are activated too: that harms nothing.
+                    last = (count - 1) * plan.acc_pixel + (lanes - 1) * plan.acc_lane
+                    if plan.acc_pixel >= plan.acc_lane:
+                        call(plan.activate, (here, last // acc_size + 1, 0, 0))
+                    else:
+                        for lane in range(lanes):
+                            call(plan.activate, (here + lane * plan.acc_lane, count, 0, 0))
+                    bias_left = 0
+                else:
+                    bias_left = bias
+                if lanes_together:
+                    for i in range(count):
+                        status |= finish_run(
+                            (here + i * plan.acc_pixel, acc_size), (bias_left, acc_size),
+                            (there + i * call_.o_w, out_size), lanes, activation, acc, target, overflow,
+                        )  # fmt: skip
+                    continue
+                for lane in range(lanes):
+                    f = filter_0 + lane
+                    shift = f // plan.o_parts * call_.o_f + f % plan.o_parts * out_size - out
+                    row = (here + lane * plan.acc_lane, acc_size if pixels_together else plan.acc_pixel)
+                    to = (there + shift, out_size if pixels_together else call_.o_w)
+                    value = 0 if bias_left == 0 else bias_left + lane * acc_size
+                    status |= finish_run(row, (value, 0), to, count, activation, acc, target, overflow)
+        if status != 0:
+            fetch_or(call_address + STATUS, status)
+
+    return kernel

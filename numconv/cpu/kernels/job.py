@@ -1,0 +1,140 @@
+"""A job: one block of output pixels of one sample, times a range of filter units (panels or filter tiles).
+
+    for pass in passes            tap rows whose input, with the block's halo, fits the workspace: nearly always one
+        pack                      unless the block's receptive field can be read in place
+        for chunk in block        about 16 tiles of pixels: their chain sums stay in cache
+            micro-kernel          chains > units > tiles
+            finish                bias, activation, conversion, store: what the micro-kernel has not stored itself
+
+The stages are kernels of the same signature, called by address; they find what to do in the BLOCK record at the head
+of the worker's bytes. A chunk is a range of the block's pixels, numbered row by row; with pixels in lanes it is whole
+rows of one plane.
+"""
+
+from __future__ import annotations
+
+from .intrinsics import block_record, call, call_record, inlined, plan_record, pointer
+
+
+@inlined
+def place(plan, block, call, job):
+    """Which block of which sample, and which units, a job is; units fastest, so that neighbours share the input."""
+    job, part = job // call.filter_blocks, job % call.filter_blocks
+    job, w = job // plan.NW, job % plan.NW
+    job, h = job // plan.NH, job % plan.NH
+    n, d = job // plan.ND, job % plan.ND
+    block.n, block.d0, block.h0, block.w0 = n, d * plan.BD, h * plan.BH, w * plan.BW
+    block.bd = min(plan.BD, plan.OD - block.d0)
+    block.bh = min(plan.BH, plan.OH - block.h0)
+    block.bw = min(plan.BW, plan.OW - block.w0)
+    block.unit_0 = part * call.unit_block
+    block.unit_1 = min(plan.units, block.unit_0 + call.unit_block)
+
+
+@inlined
+def inside(first, count, stride, taps, dilation, low, size):
+    """Whether the receptive field of `count` outputs lies inside an axis."""
+    return first * stride >= low and (first + count - 1) * stride + (taps - 1) * dilation - low < size
+
+
+@inlined
+def read_in_place(plan, block, call):
+    """Point the block at the input itself, where that is allowed (call.taps) and no padding is read."""
+    if call.taps == 0 or not (
+        inside(block.d0, block.bd, plan.sd, plan.KD, plan.dd, plan.lo_d, plan.D)
+        and inside(block.h0, block.bh, plan.sh, plan.KH, plan.dh, plan.lo_h, plan.H)
+        and inside(block.w0, block.bw, plan.sw, plan.KW, plan.dw, plan.lo_w, plan.W)
+    ):
+        return False
+    d, h, w = block.d0 * plan.sd - plan.lo_d, block.h0 * plan.sh - plan.lo_h, block.w0 * plan.sw - plan.lo_w
+    block.left = call.x + block.n * call.x_n + d * call.x_d + h * call.x_h + w * call.x_w
+    block.left_d, block.left_h, block.left_w = plan.sd * call.x_d, plan.sh * call.x_h, plan.sw * call.x_w
+    block.left_group, block.taps = plan.group_channels * call.x_c, call.taps
+    return True
+
+
+@inlined
+def read_packed(plan, block, slot):
+    """Point the block at the packed tile."""
+    block.left = slot + plan.at_packed
+    block.left_d = plan.sd * plan.pk_d
+    block.left_h, block.left_w = plan.sh // plan.fh * plan.pk_h, plan.sw // plan.fw * plan.pk_w
+    block.left_group, block.taps = plan.group_bytes, plan.taps
+
+
+@inlined
+def segments(plan, block, call, slot, by_rows):
+    """Cut the chunk at the ends of output rows: (offset in the chain sums, address in out, pixels)."""
+    table, count = pointer(slot + plan.at_segments, "i8"), 0
+    q, end = block.pixel_0, block.pixel_0 + block.pixels
+    out = call.out + block.n * call.o_n
+    while q < end:
+        row, w = q // block.bw, q % block.bw
+        d, h = row // block.bh, row % block.bh
+        pixels = min(block.bw - w, end - q)
+        table[count] = (h - block.row_0) * plan.acc_row if by_rows else (q - block.pixel_0) * plan.acc_pixel
+        table[count + 1] = out + (block.d0 + d) * call.o_d + (block.h0 + h) * call.o_h + (block.w0 + w) * call.o_w
+        table[count + 2] = pixels
+        count += 3
+        q += pixels
+    block.segments = count
+
+
+@inlined
+def left_offsets(plan, block, call, slot, rows):
+    """Per pixel of the chunk, where its receptive field and its output begin; the last tile repeats the last pixel."""
+    lefts, outs = pointer(slot + plan.at_left, "i8"), pointer(slot + plan.at_out, "i8")
+    table, i = pointer(slot + plan.at_segments, "i8"), 0
+    for s in range(0, block.segments, 3):
+        q = block.pixel_0 + i
+        row, w = q // block.bw, q % block.bw
+        left = row // block.bh * block.left_d + row % block.bh * block.left_h + w * block.left_w
+        for j in range(table[s + 2]):
+            lefts[i], outs[i] = left + j * block.left_w, table[s + 1] + j * call.o_w
+            i += 1
+    for j in range(i, (i + rows - 1) // rows * rows):
+        lefts[j], outs[j] = lefts[i - 1], outs[i - 1]
+
+
+@inlined
+def next_chunk(plan, block, q, by_rows):
+    """The chunk that begins at pixel q of the block."""
+    block.pixel_0, block.pixels = q, min(plan.chunk, block.bd * block.bh * block.bw - q)
+    if by_rows:
+        row = q // block.bw
+        block.row_0 = row % block.bh
+        block.rows = min(plan.chunk, block.bh - block.row_0)
+        block.pixels = block.rows * block.bw
+    return q + block.pixels
+
+
+def job(rows, by_rows):
+    """`rows` pixels a tile (filters in lanes); ``by_rows``: pixels in lanes, plan.chunk counts output rows."""
+
+    def kernel(plan_address, call_address, slot_number, job_number):
+        plan, call_ = plan_record(plan_address), call_record(call_address)
+        slot = call_.workspace + slot_number * call_.slot_bytes
+        block = block_record(slot)
+        stage = (plan_address, call_address, slot, job_number)
+        place(plan, block, call_, job_number)
+        in_place = False if by_rows else read_in_place(plan, block, call_)
+        if not in_place:
+            read_packed(plan, block, slot)
+        passes = pointer(plan.passes, "i8")
+        for p in range(plan.pass_count):
+            block.chain_0, block.chain_1 = passes[6 * p], passes[6 * p + 1]
+            block.kd0, block.kd1 = passes[6 * p + 2], passes[6 * p + 3]
+            block.kh0, block.kh1 = passes[6 * p + 4], passes[6 * p + 5]
+            if not in_place:
+                call(plan.pack, stage)
+            q = 0
+            while q < block.bd * block.bh * block.bw:
+                q = next_chunk(plan, block, q, by_rows)
+                segments(plan, block, call_, slot, by_rows)
+                if not by_rows:
+                    left_offsets(plan, block, call_, slot, rows)
+                call(plan.micro, stage)
+                if p == plan.pass_count - 1:
+                    call(plan.finish, stage)
+
+    return kernel

@@ -1,0 +1,150 @@
+"""Packing: the block's input tile with its halo, padded, cast and laid out for the micro-kernel, in cache.
+
+Boundary modes and padding are one index table per axis: ``index[p]`` is the sample at padded position p, -1 stands for
+the pad value. There is one kernel per (source type, computing type) and lane order:
+
+    filters in lanes    (d, h, w, c)     pixels apart pk_w, channels apart pk_c; c or w innermost as x has them
+    pixels in lanes     (c, d, h, w)     stride s de-interleaved: position p of an axis lies at (p % s) * phase + p // s
+
+Real channel c of interleaved complex numbers is part c % x_parts of channel c // x_parts.
+"""
+
+from __future__ import annotations
+
+from numba import literally
+
+from .casts import load_as
+from .intrinsics import SIZES, block_record, call_record, inlined, plan_record, pointer, size_of
+
+
+@inlined
+def copy_run(source, source_step, source_code, target, target_step, target_code, count):
+    """Copy and convert `count` values at constant steps; unit steps are worth loops that LLVM vectorises."""
+    literally(source_code)
+    literally(target_code)
+    size, target_size = size_of(source_code), size_of(target_code)
+    values = pointer(target, target_code)
+    if target_step == target_size and source_step == size:
+        for i in range(count):
+            values[i] = load_as(source + i * size, source_code, target_code)
+    elif target_step == target_size:
+        for i in range(count):
+            values[i] = load_as(source + i * source_step, source_code, target_code)
+    else:
+        for i in range(count):
+            value = load_as(source + i * source_step, source_code, target_code)
+            pointer(target + i * target_step, target_code)[0] = value
+
+
+@inlined
+def fill_run(target, step, code, value, count):
+    """Write the pad value `count` times."""
+    literally(code)
+    for i in range(count):
+        pointer(target + i * step, code)[0] = value
+
+
+@inlined
+def interior(first, count, low, size):
+    """The positions [a, b) among `count` from `first` on that are samples, not padding: there index[p] = p - low."""
+    a = min(max(low - first, 0), count)
+    return a, max(a, min(low + size - first, count))
+
+
+def pack_pixels(source, target):
+    """Channels of a pixel together: for filters in lanes, from an input whose channels are innermost (or any other)."""
+    size, target_size = SIZES[source], SIZES[target]
+
+    def kernel(plan_address, call_address, slot, _):
+        plan, call, block = plan_record(plan_address), call_record(call_address), block_record(slot)
+        pads = pointer(plan.pad_value + call.part * target_size, target)  # of the real and the imaginary part
+        parts, channels = plan.x_parts, plan.channels
+        run = channels * size  # one pixel's channels, where they are contiguous
+        dense = call.x_c == parts * size and plan.pk_c == target_size
+        index_d, index_h = pointer(plan.index_d, "i8"), pointer(plan.index_h, "i8")
+        first_w = block.w0 * plan.sw
+        index_w = pointer(plan.index_w + first_w * 8, "i8")
+        width = (block.bw - 1) * plan.sw + (plan.KW - 1) * plan.dw + 1
+        a, b = interior(first_w, width, plan.lo_w, plan.W)
+        depth = (block.bd - 1) * plan.sd + (block.kd1 - block.kd0 - 1) * plan.dd + 1
+        height = (block.bh - 1) * plan.sh + (block.kh1 - block.kh0 - 1) * plan.dh + 1
+        for d in range(depth):
+            from_d = index_d[block.d0 * plan.sd + block.kd0 * plan.dd + d]
+            for h in range(height):
+                from_h = index_h[block.h0 * plan.sh + block.kh0 * plan.dh + h]
+                row = slot + plan.at_packed + d * plan.pk_d + h * plan.pk_h
+                origin = call.x + block.n * call.x_n + from_d * call.x_d + from_h * call.x_h
+                w = 0
+                while w < width:
+                    here = row + w * plan.pk_w
+                    if from_d < 0 or from_h < 0 or index_w[w] < 0:
+                        for c in range(channels):
+                            pointer(here + c * plan.pk_c, target)[0] = pads[c % parts]
+                    elif dense:
+                        pixels = 1
+                        if a <= w < b and call.x_w == run and plan.pk_w == channels * target_size:
+                            pixels = b - w
+                        start = origin + index_w[w] * call.x_w
+                        copy_run(start, size, source, here, target_size, target, pixels * channels)
+                        w += pixels - 1
+                    else:
+                        start = origin + index_w[w] * call.x_w
+                        for part in range(parts):
+                            copy_run(
+                                start + part * size, call.x_c, source, here + part * plan.pk_c,
+                                parts * plan.pk_c, target, channels // parts,
+                            )  # fmt: skip
+                    w += 1
+
+    return kernel
+
+
+def pack_planes(source, target):
+    """One plane a channel, rows contiguous, phases of a stride apart: for pixels in lanes, and channels-first input."""
+    size, target_size = SIZES[source], SIZES[target]
+
+    def kernel(plan_address, call_address, slot, _):
+        plan, call, block = plan_record(plan_address), call_record(call_address), block_record(slot)
+        pads = pointer(plan.pad_value + call.part * target_size, target)  # of the real and the imaginary part
+        index_d, index_h = pointer(plan.index_d, "i8"), pointer(plan.index_h, "i8")
+        first_w = block.w0 * plan.sw
+        index_w = pointer(plan.index_w + first_w * 8, "i8")
+        width = (block.bw - 1) * plan.sw + (plan.KW - 1) * plan.dw + 1
+        a, b = interior(first_w, width, plan.lo_w, plan.W)
+        depth = (block.bd - 1) * plan.sd + (block.kd1 - block.kd0 - 1) * plan.dd + 1
+        height = (block.bh - 1) * plan.sh + (block.kh1 - block.kh0 - 1) * plan.dh + 1
+        fh, fw = plan.fh, plan.fw
+        channel_0, channel_1 = 0, plan.channels
+        if plan.group_units > 0:  # only the groups whose filters this job computes
+            per = plan.channels // (plan.units // plan.group_units)
+            channel_0 = block.unit_0 // plan.group_units * per
+            channel_1 = ((block.unit_1 - 1) // plan.group_units + 1) * per
+        for c in range(channel_0, channel_1):
+            pad = pads[c % plan.x_parts]
+            plane = call.x + block.n * call.x_n + c // plan.x_parts * call.x_c + c % plan.x_parts * size
+            for d in range(depth):
+                from_d = index_d[block.d0 * plan.sd + block.kd0 * plan.dd + d]
+                for h in range(height):
+                    from_h = index_h[block.h0 * plan.sh + block.kh0 * plan.dh + h]
+                    row = (
+                        slot + plan.at_packed + c * plan.pk_c + d * plan.pk_d + h % fh * plan.ph_h + h // fh * plan.pk_h
+                    )
+                    origin = plane + from_d * call.x_d + from_h * call.x_h
+                    for phase in range(min(fw, width)):
+                        here, count = row + phase * plan.ph_w, (width - phase + fw - 1) // fw
+                        if from_d < 0 or from_h < 0:
+                            fill_run(here, plan.pk_w, target, pad, count)
+                            continue
+                        i0 = min(count, (max(a - phase, 0) + fw - 1) // fw)
+                        i1 = max(i0, (max(b - phase, 0) + fw - 1) // fw)
+                        copy_run(
+                            origin + index_w[phase + i0 * fw] * call.x_w if i0 < i1 else origin, fw * call.x_w, source,
+                            here + i0 * plan.pk_w, plan.pk_w, target, i1 - i0,
+                        )  # fmt: skip
+                        for i in range(count - (i1 - i0)):
+                            j = i if i < i0 else i + (i1 - i0)
+                            w = index_w[phase + j * fw]
+                            value = pad if w < 0 else load_as(origin + w * call.x_w, source, target)
+                            pointer(here + j * plan.pk_w, target)[0] = value
+
+    return kernel

@@ -1,0 +1,275 @@
+"""The register tile: ROWS x (VECS * LANES) accumulators as one Numba value, with the operations on it.
+
+A tile lowers to an LLVM array of vectors, which LLVM keeps in registers, so that the loops around it are plain Python
+and a micro-kernel reads like its formula. `outer` is the heart: one rank-1 update
+
+    tile[i, :] += left[i] * right[0 : VECS * LANES]          i = 0 .. ROWS - 1
+
+where ``left[i]`` is the scalar at ``left + offsets[i]`` and ``right`` is contiguous. With filters in lanes, left is the
+input and right a weight panel; with pixels in lanes, left is a weight panel and right the input.
+
+All addresses and offsets are in bytes. A tile is "fused" where the CPU has fused multiply-add (elsewhere `llvm.fma` is
+a call of libm at 1 % of the speed: those CPUs round twice and stand outside the promise of equal bits).
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, register_model
+
+from .intrinsics import I64, IR_TYPES, SIZES
+
+I32 = ir.IntType(32)
+
+
+class TileType(types.Type):
+    """Accumulators of one scalar code ("f4", "f8" or "i8")."""
+
+    def __init__(self, scalar, rows, vecs, lanes, fused):
+        self.scalar, self.rows, self.vecs, self.lanes, self.fused = scalar, rows, vecs, lanes, fused
+        self.element, self.size = IR_TYPES[scalar], SIZES[scalar]
+        self.vector = ir.VectorType(self.element, lanes)
+        super().__init__(name=f"Tile({scalar},{rows}x{vecs}x{lanes},{fused})")
+
+
+@register_model(TileType)
+class TileModel(models.PrimitiveModel):
+    """An array of rows * vecs vectors, row by row."""
+
+    def __init__(self, manager, tile):
+        super().__init__(manager, tile, ir.ArrayType(tile.vector, tile.rows * tile.vecs))
+
+
+def _offsets(tile):
+    return types.UniTuple(types.int64, tile.rows)
+
+
+def _load(b, tile, address):
+    value = b.load(b.inttoptr(address, tile.vector.as_pointer()))
+    value.align = tile.size
+    return value
+
+
+def _store(b, tile, value, address):
+    b.store(value, b.inttoptr(address, tile.vector.as_pointer())).align = tile.size
+
+
+def _splat(b, vector, scalar):
+    one = b.insert_element(ir.Constant(vector, ir.Undefined), scalar, I32(0))
+    return b.shuffle_vector(one, ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(I32, vector.count), None))
+
+
+def _broadcast(b, tile, address):
+    scalar = b.load(b.inttoptr(address, tile.element.as_pointer()))
+    scalar.align = tile.size
+    return _splat(b, tile.vector, scalar)
+
+
+def _vectors(b, tile, address):
+    step = tile.lanes * tile.size
+    return [_load(b, tile, b.add(address, I64(j * step))) for j in range(tile.vecs)]
+
+
+def _multiply_add(b, tile, x, y, total):
+    if tile.scalar == "i8":
+        return b.add(b.mul(x, y), total)
+    if not tile.fused:
+        return b.fadd(b.fmul(x, y), total)
+    name = f"llvm.fma.v{tile.lanes}f{8 * tile.size}"
+    kind = ir.FunctionType(tile.vector, [tile.vector] * 3)
+    function = b.module.globals.get(name) or ir.Function(b.module, kind, name)
+    return b.call(function, [x, y, total])
+
+
+def _add(b, tile, x, y):
+    return b.add(x, y) if tile.scalar == "i8" else b.fadd(x, y)
+
+
+def _negative(b, tile, x):
+    zero = ir.Constant(tile.vector, None)
+    return b.icmp_signed("<", x, zero) if tile.scalar == "i8" else b.fcmp_ordered("<", x, zero)
+
+
+def _map(b, tile, value, function):
+    """A tile whose vector at (row, vec) is ``function(row, vec, vector)``."""
+    for i in range(tile.rows):
+        for j in range(tile.vecs):
+            q = i * tile.vecs + j
+            value = b.insert_value(value, function(i, j, b.extract_value(value, q)), q)
+    return value
+
+
+def _cells(b, tile, offsets, base):
+    """(index of a vector, its address) for rows at ``base + offsets[i]``."""
+    step = tile.lanes * tile.size
+    for i in range(tile.rows):
+        row = b.add(base, b.extract_value(offsets, i))
+        for j in range(tile.vecs):
+            yield i * tile.vecs + j, b.add(row, I64(j * step))
+
+
+@intrinsic(prefer_literal=True)
+def zeros(typingctx, scalar, rows, vecs, lanes, fused):
+    """A tile of zeros."""
+    tile = TileType(*(literal.literal_value for literal in (scalar, rows, vecs, lanes, fused)))
+
+    def codegen(ctx, b, sig, args):
+        return ir.Constant(ir.ArrayType(tile.vector, tile.rows * tile.vecs), None)
+
+    return tile(scalar, rows, vecs, lanes, fused), codegen
+
+
+@intrinsic
+def rows_of(typingctx, tile):
+    """ROWS, as a constant that LLVM sees."""
+    return types.int64(tile), lambda ctx, b, sig, args: I64(tile.rows)
+
+
+@intrinsic(prefer_literal=True)
+def steps_of(typingctx, count, step):
+    """The offsets (0, step, 2 * step, ...) as a tuple of `count` int64; constant where `step` is a literal."""
+
+    def codegen(ctx, b, sig, args):
+        values = [b.mul(args[1], I64(i)) for i in range(count.literal_value)]
+        return cgutils.pack_array(b, values, I64)
+
+    return types.UniTuple(types.int64, count.literal_value)(count, types.int64), codegen
+
+
+@intrinsic(prefer_literal=True)
+def load_offsets(typingctx, count, address):
+    """A tuple of `count` int64 from memory."""
+
+    def codegen(ctx, b, sig, args):
+        base = b.inttoptr(args[1], I64.as_pointer())
+        return cgutils.pack_array(b, [b.load(b.gep(base, [I64(i)])) for i in range(count.literal_value)], I64)
+
+    return types.UniTuple(types.int64, count.literal_value)(count, types.int64), codegen
+
+
+@intrinsic
+def outer(typingctx, tile, left, offsets, right):
+    """The rank-1 update of the module's docstring."""
+
+    def codegen(ctx, b, sig, args):
+        value, left_, offsets_, right_ = args
+        vectors = _vectors(b, tile, right_)
+        for i in range(tile.rows):
+            scalar = _broadcast(b, tile, b.add(left_, b.extract_value(offsets_, i)))
+            for j, vector in enumerate(vectors):
+                q = i * tile.vecs + j
+                value = b.insert_value(value, _multiply_add(b, tile, scalar, vector, b.extract_value(value, q)), q)
+        return value
+
+    return tile(tile, types.int64, _offsets(tile), types.int64), codegen
+
+
+@intrinsic(prefer_literal=True)
+def outer_rows(typingctx, tile, left, step, back, right, low, high):
+    """``tile[i, :] += left[i] * right``, low <= i < high (literals): left[i] is item `step` at left - i * back."""
+    first, last = low.literal_value, min(high.literal_value, tile.rows)
+
+    def codegen(ctx, b, sig, args):
+        value, left_, step_, back_, right_ = args[:5]
+        vectors = _vectors(b, tile, right_)
+        item = b.add(left_, b.mul(step_, I64(tile.size)))
+        for i in range(first, last):
+            scalar = _broadcast(b, tile, b.sub(item, b.mul(back_, I64(i))))
+            for j, vector in enumerate(vectors):
+                q = i * tile.vecs + j
+                value = b.insert_value(value, _multiply_add(b, tile, scalar, vector, b.extract_value(value, q)), q)
+        return value
+
+    return tile(tile, *[types.int64] * 4, low, high), codegen
+
+
+@intrinsic
+def add_stored(typingctx, tile, address, offsets):
+    """The stored chain sums plus this tile's."""
+
+    def codegen(ctx, b, sig, args):
+        value, base, offsets_ = args
+        for q, cell in _cells(b, tile, offsets_, base):
+            value = b.insert_value(value, _add(b, tile, _load(b, tile, cell), b.extract_value(value, q)), q)
+        return value
+
+    return tile(tile, types.int64, _offsets(tile)), codegen
+
+
+@intrinsic
+def store(typingctx, tile, address, offsets):
+    """Write row i to ``address + offsets[i]``."""
+
+    def codegen(ctx, b, sig, args):
+        value, base, offsets_ = args
+        for q, cell in _cells(b, tile, offsets_, base):
+            _store(b, tile, b.extract_value(value, q), cell)
+        return ctx.get_dummy_value()
+
+    return types.void(tile, types.int64, _offsets(tile)), codegen
+
+
+@intrinsic
+def accumulate_integers(typingctx, tile, address, offsets, fresh):
+    """Convert the exact chain sums of float lanes to int64 and add them (store them, if `fresh`) at twice the width.
+
+    Offsets are those of a tile of the int64 accumulator. |sum| < 2^24 (float32: through int32, since AVX2 has no
+    conversion to int64) or < 2^51 (float64: the integer is read off the bits after adding 1.5 * 2^52).
+    """
+    wide = ir.VectorType(I64, tile.lanes)
+
+    def integer(b, vector):
+        if tile.scalar == "i8":
+            return vector
+        if tile.scalar == "f4":
+            return b.sext(b.fptosi(vector, ir.VectorType(I32, tile.lanes)), wide)
+        magic = _splat(b, tile.vector, ir.Constant(tile.element, 6755399441055744.0))
+        return b.sub(b.bitcast(b.fadd(vector, magic), wide), b.bitcast(magic, wide))
+
+    def codegen(ctx, b, sig, args):
+        value, base, offsets_, fresh_ = args
+        scale = 8 // tile.size
+        for q, cell in _cells(b, tile, offsets_, I64(0)):
+            place = b.inttoptr(b.add(base, b.mul(cell, I64(scale))), wide.as_pointer())
+            old = b.load(place)
+            old.align = 8
+            old = b.select(b.icmp_signed("!=", fresh_, I64(0)), ir.Constant(wide, None), old)
+            b.store(b.add(old, integer(b, b.extract_value(value, q))), place).align = 8
+        return ctx.get_dummy_value()
+
+    return types.void(tile, types.int64, _offsets(tile), types.int64), codegen
+
+
+@intrinsic
+def add_lanes(typingctx, tile, address):
+    """Add a vector of VECS * LANES values (a bias with filters in lanes) to every row."""
+
+    def codegen(ctx, b, sig, args):
+        vectors = _vectors(b, tile, args[1])
+        return _map(b, tile, args[0], lambda i, j, v: _add(b, tile, v, vectors[j]))
+
+    return tile(tile, types.int64), codegen
+
+
+@intrinsic
+def relu(typingctx, tile):
+    """``x < 0 ? 0 : x``: NaN and -0 stay."""
+
+    def codegen(ctx, b, sig, args):
+        zero = ir.Constant(tile.vector, None)
+        return _map(b, tile, args[0], lambda i, j, v: b.select(_negative(b, tile, v), zero, v))
+
+    return tile(tile), codegen
+
+
+@intrinsic
+def leaky_relu(typingctx, tile, slope):
+    """``x < 0 ? x * slope : x``, with the slope at an address."""
+
+    def codegen(ctx, b, sig, args):
+        factor, times = _broadcast(b, tile, args[1]), b.mul if tile.scalar == "i8" else b.fmul
+        return _map(b, tile, args[0], lambda i, j, v: b.select(_negative(b, tile, v), times(v, factor), v))
+
+    return tile(tile, types.int64), codegen

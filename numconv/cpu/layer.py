@@ -1,0 +1,113 @@
+"""Whether Numba's threading layer may run our parallel function: asked without starting anything.
+
+Compiling a parallel function starts the layer for good, and then OpenMP kills forked children that use Numba. So the
+layer is predicted first; workqueue is never started, nor is any layer before the first call that is worth it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import threading
+from collections.abc import Callable
+
+Parallel = Callable[[int, int, int], None]
+
+WORTH_IMPORT = 30.0
+"""Seconds of work from which Numba is imported for its threads: import and compilation take 0.7 s, the pool 10 us."""
+
+_BACKENDS = {"omp": "omppool", "tbb": "tbbpool"}
+_UNKNOWN = object()
+
+
+def parallel(seconds: float) -> Parallel | None:
+    """The parallel function for work of so many seconds, or None: the pool is to do it."""
+    if _found is _UNKNOWN:
+        if "numba" not in sys.modules and seconds < WORTH_IMPORT:
+            return None
+        with _lock:
+            if _found is _UNKNOWN:
+                _find()
+    return _found  # type: ignore[return-value]
+
+
+def name() -> str | None:
+    """The threading layer that Numba has started, if any."""
+    return getattr(sys.modules.get("numba.np.ufunc.parallel"), "_threading_layer", None)
+
+
+def _find() -> None:
+    global _found
+    try:
+        _found = _compile() if not _inherited and _predict() in _BACKENDS else None
+    except Exception:  # a layer that cannot be loaded, or Numba without JIT: the pool needs neither
+        _found = None
+
+
+def _compile() -> Parallel | None:
+    """The parallel function; multiprocessing keeps the freedom to choose a start method, which Numba takes from it."""
+    import multiprocessing
+
+    method = multiprocessing.get_start_method(allow_none=True)
+    try:
+        from .kernels.parallel import parallel as compiled
+    finally:
+        if method is None:
+            multiprocessing.set_start_method(None, force=True)
+    return compiled if name() in _BACKENDS else None
+
+
+def _predict() -> str | None:
+    """The layer that Numba has or would start, after numba.np.ufunc.parallel._launch_threads."""
+    from numba.core import config
+
+    if config.DISABLE_JIT:
+        return None
+    if name() is not None:
+        return None if _is_forked() else name()
+    wish = str(config.THREADING_LAYER).lower()
+    linux = sys.platform.startswith("linux")
+    order = {
+        "default": config.THREADING_LAYER_PRIORITY,
+        "threadsafe": ["tbb", "omp"],
+        "safe": ["tbb"],
+        "forksafe": ["tbb", "workqueue"] if linux else ["tbb", "omp", "workqueue"],
+    }.get(wish, [wish])
+    return next((layer for layer in order if _loads(layer)), None)
+
+
+def _loads(layer: str) -> bool:
+    """Whether the library behind a layer can be loaded; that starts no thread."""
+    if layer not in _BACKENDS:
+        return True
+    try:
+        if layer == "tbb":
+            from numba.np.ufunc.parallel import _check_tbb_version_compatible
+
+            _check_tbb_version_compatible()
+        importlib.import_module(f"numba.np.ufunc.{_BACKENDS[layer]}")
+    except ImportError:
+        return False
+    return True
+
+
+def _is_forked() -> bool:
+    """Whether a layer that runs already may be that of the parent: numconv was imported after the fork."""
+    import multiprocessing
+
+    return multiprocessing.parent_process() is not None
+
+
+def _reset() -> None:
+    """In a forked child: the layer of the parent is there but its threads are not. A layer never started is no harm."""
+    global _found, _inherited, _lock
+    _inherited = _inherited or name() is not None
+    _found, _lock = None if _inherited else _UNKNOWN, threading.Lock()
+
+
+_found: object = _UNKNOWN
+_inherited = False
+_lock = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset)

@@ -1,0 +1,118 @@
+"""Runs a call: its jobs, drawn by workers, in this thread or in several, and stopped by Ctrl-C.
+
+Three runners, one machine code: this thread alone; the parallel function under OpenMP or TBB; the pool. They differ in
+how long they take to begin, never in the result. Serial calls touch no threading layer, so a process that uses one
+thread can fork as it likes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import threading
+from array import array
+from collections.abc import Callable
+from functools import lru_cache
+from time import perf_counter
+
+from .._threads import get_num_threads
+from . import cache, layer, pool
+from .records import CALL_SLOT
+
+_NEXT, _LAST = CALL_SLOT["next"], CALL_SLOT["last"]
+
+SLICE = 0.05
+"""Seconds between two looks at the keyboard."""
+KEEP_GIL = 2e-5
+"""Seconds up to which a serial call keeps the GIL: getting it back from a busy thread takes up to 5e-3."""
+HANDOVER = 4e-5
+"""Seconds of work below which no second thread is woken for it."""
+
+_running: set[int] = set()  # the threads that are inside `run`
+
+
+def run(call: array[int], call_address: int, jobs: int, workers: int, seconds: float) -> None:
+    """Run jobs 0 to `jobs` of a call record with at most `workers` workers; `seconds` is what one of them would take.
+
+    KeyboardInterrupt (and whatever else a signal handler raises) comes through within 0.2 s, when no worker runs any
+    more. A call from inside another, by a signal handler or a finaliser, is serial.
+    """
+    thread = threading.get_ident()
+    if thread in _running or pool.inside():
+        _serial(call, call_address, jobs, seconds)
+        return
+    try:
+        _running.add(thread)
+        if workers <= 1 or jobs <= 1 or seconds < HANDOVER:
+            _serial(call, call_address, jobs, seconds)
+        else:
+            _parallel(call, call_address, jobs, min(workers, jobs), seconds)
+    finally:
+        _running.discard(thread)
+
+
+def default_workers() -> int:
+    """The worker threads of a call that asks for none: calls that run at the same time share them."""
+    return max(1, get_num_threads() // (len(_running) + 1))
+
+
+def _serial(call: array[int], call_address: int, jobs: int, seconds: float) -> None:
+    _, work, quick = _worker()
+    if seconds <= SLICE:
+        call[_NEXT], call[_LAST] = 0, jobs
+        (quick if seconds < KEEP_GIL else work)(call_address, 0)
+    else:
+        _in_slices(call, jobs, 1, seconds, lambda: work(call_address, 0))
+
+
+def _parallel(call: array[int], call_address: int, jobs: int, workers: int, seconds: float) -> None:
+    address, work, _ = _worker()
+    compiled = layer.parallel(seconds)
+    if compiled is None:
+        _in_slices(call, jobs, workers, seconds, lambda: pool.run(work, call, call_address, workers))
+    else:
+        _in_slices(call, jobs, workers, seconds, lambda: _numba(compiled, address, call_address, workers))
+
+
+def _numba(compiled: layer.Parallel, worker_address: int, call_address: int, workers: int) -> None:
+    """Under Numba's threads: as many of them as there are workers, and the user's own setting again afterwards."""
+    numba = sys.modules["numba"]
+    before = numba.get_num_threads()
+    wanted = min(workers, numba.config.NUMBA_NUM_THREADS)
+    try:
+        if wanted != before:
+            numba.set_num_threads(wanted)
+        compiled(worker_address, call_address, workers)
+    finally:
+        if wanted != before:
+            numba.set_num_threads(before)
+
+
+def _in_slices(call: array[int], jobs: int, workers: int, seconds: float, go: Callable[[], None]) -> None:
+    """Run all jobs, in the main thread in slices of about `SLICE`: between them Python sees signals.
+
+    A slice is a whole number of jobs per worker. The first goes by the estimate, the others by the clock.
+    """
+    size, done = jobs, 0
+    if seconds > SLICE * workers and threading.current_thread() is threading.main_thread():
+        size = max(1, int(jobs * SLICE / seconds)) * workers
+    while done < jobs:
+        last = min(done + size, jobs)
+        call[_NEXT], call[_LAST] = done, last
+        start = perf_counter()
+        go()
+        pace = SLICE / max(perf_counter() - start, 1e-6)
+        size, done = max(1, int(min(pace, 2.0) * size) // workers) * workers, last
+
+
+@lru_cache(maxsize=1)
+def _worker() -> tuple[int, Callable[[int, int], None], Callable[[int, int], None]]:
+    """The worker: its address, as a function without the GIL, and with it."""
+    address = cache.address("worker.worker")
+    arguments = (None, ctypes.c_int64, ctypes.c_int64)
+    return address, ctypes.CFUNCTYPE(*arguments)(address), ctypes.PYFUNCTYPE(*arguments)(address)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_running.clear)

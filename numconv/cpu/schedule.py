@@ -1,0 +1,313 @@
+"""How `direct` computes a problem: lane order, tile, blocks, passes, layout of the worker's bytes.
+
+Everything here is Python, pure and cached by the problem; nothing here changes a bit of the result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from .._problem import Problem
+from . import tiles
+from .machine import Machine
+
+PACKED_BYTES = 768 << 10
+"""Budget of a packed input tile: with chain sums and weights it should stay in a second-level cache."""
+SUMS_BYTES = 512 << 10
+"""Budget of the chain sums of a chunk."""
+TILES_A_CHUNK = 16
+"""Tiles that pass while a panel's slice stays in L1."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A problem as real arithmetic: interleaved parts of complex numbers are channels and filters of their own."""
+
+    problem: Problem
+    scalar: str  # code of the computing type's parts: f4, f8 or i8
+    x_parts: int
+    o_parts: int
+
+    @property
+    def channels(self) -> int:
+        """Real channels of a group."""
+        return self.problem.group_channels * self.x_parts
+
+    @property
+    def filters(self) -> int:
+        """Real filters of a group."""
+        return self.problem.group_filters * self.o_parts
+
+    @cached_property
+    def row_steps(self) -> int:
+        """Steps of a tap row."""
+        return self.problem.kernel[2] * self.channels
+
+    @cached_property
+    def chains(self) -> list[tuple[int, int]]:
+        """(first step, last + 1) of each chain."""
+        steps = self.row_steps
+        return [
+            (a * steps + begin * self.x_parts, (b - 1) * steps + end * self.x_parts)
+            for a, b, begin, end in self.problem.chains()
+        ]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way to compute a problem: everything but addresses. Sizes in bytes unless they are counts."""
+
+    parts: Parts
+    order: str  # "filters" (in lanes), "pixels" (in lanes, rows are filters) or "rows" (rows are output rows)
+    rows: int
+    vecs: int
+    lanes: int
+    block: tuple[int, int, int]
+    item: int
+    acc_item: int
+
+    @property
+    def width(self) -> int:
+        """Lanes of a tile."""
+        return self.vecs * self.lanes
+
+    @property
+    def unit_filters(self) -> int:
+        """Filters of a panel or of a filter tile."""
+        return {"filters": self.width, "pixels": self.rows, "rows": 1}[self.order]
+
+    @property
+    def group_units(self) -> int:
+        """Units of a group."""
+        return -(-self.parts.filters // self.unit_filters)
+
+    @property
+    def units(self) -> int:
+        """Units of all groups."""
+        return self.group_units * self.parts.problem.groups
+
+    @property
+    def blocks(self) -> tuple[int, int, int]:
+        """Blocks of a sample along each axis."""
+        d, h, w = (-(-out // size) for out, size in zip(self.parts.problem.out_spatial, self.block, strict=True))
+        return d, h, w
+
+    @property
+    def phases(self) -> tuple[int, int]:
+        """Into how many phases packing takes the strides of H and W apart."""
+        return (1, 1) if self.order == "filters" else self.parts.problem.stride[1:]
+
+    def halo(self, planes: int, rows: int) -> tuple[int, int, int]:
+        """Padded input that a block reads for some tap planes and rows."""
+        p = self.parts.problem
+        taps = (planes, rows, p.kernel[2])
+        d, h, w = (
+            (b - 1) * s + (k - 1) * dil + 1 for b, s, k, dil in zip(self.block, p.stride, taps, p.dilation, strict=True)
+        )
+        return d, h, w
+
+    def pitches(self, planes: int, rows: int) -> dict[str, int]:
+        """Byte pitches of the packed tile: d, h, w, c, phases of h and w; "bytes" in all."""
+        p, item = self.parts.problem, self.item
+        depth, height, width = self.halo(planes, rows)
+        channels = self.parts.channels * p.groups
+        if self.order == "filters" and p.channels_last:
+            w = channels * item
+            return {
+                "c": item,
+                "w": w,
+                "h": width * w,
+                "d": height * width * w,
+                "ph_h": 0,
+                "ph_w": 0,
+                "bytes": depth * height * width * w,
+            }
+        fh, fw = self.phases
+        h = -(-width // fw) * item
+        ph_h = -(-height // fh) * h
+        ph_w = fh * ph_h
+        d = fw * ph_w
+        c = depth * d
+        c += 64 if c % 4096 == 0 and channels > 1 else 0  # planes at powers of two would meet in one set of L1
+        return {"c": c, "w": item, "h": h, "d": d, "ph_h": ph_h, "ph_w": ph_w, "bytes": c * channels}
+
+    @cached_property
+    def passes(self) -> list[tuple[int, int, int, int, int, int]]:
+        """(first chain, last + 1, kd0, kd1, kh0, kh1): consecutive chains whose input fits the budget together."""
+        KD, KH, _ = self.parts.problem.kernel
+        chains = self.parts.problem.chains()
+
+        def box(first: int, last: int) -> tuple[int, int, int, int]:
+            a, b = chains[first][0], chains[last][1]
+            kd0, kd1 = a // KH, (b - 1) // KH + 1
+            return (kd0, kd1, a - kd0 * KH, b - kd0 * KH) if kd1 - kd0 == 1 else (kd0, kd1, 0, KH)
+
+        def fits(first: int, last: int) -> bool:
+            kd0, kd1, kh0, kh1 = box(first, last)
+            return self.pitches(kd1 - kd0, kh1 - kh0)["bytes"] <= PACKED_BYTES
+
+        if self.pitches(KD, KH)["bytes"] <= PACKED_BYTES:
+            return [(0, len(chains), 0, KD, 0, KH)]
+        result, first = [], 0
+        while first < len(chains):
+            last = first
+            while last + 1 < len(chains) and fits(first, last + 1):
+                last += 1
+            result.append((first, last + 1, *box(first, last)))
+            first = last + 1
+        return result
+
+    @cached_property
+    def extent(self) -> dict[str, int]:
+        """Pitches of the packed tile, large enough for every pass."""
+        every = [self.pitches(kd1 - kd0, kh1 - kh0) for _, _, kd0, kd1, kh0, kh1 in self.passes]
+        return max(every, key=lambda pitch: pitch["bytes"])
+
+    @property
+    def pixels(self) -> int:
+        """Output pixels of a block."""
+        d, h, w = self.block
+        return d * h * w
+
+    @cached_property
+    def chunk(self) -> int:
+        """Pixels (filters in lanes) or output rows (pixels in lanes) whose chain sums are kept at a time."""
+        _, h, w = self.block
+        if self.order == "filters":
+            return self.pixels if len(self.passes) > 1 else min(self.pixels, TILES_A_CHUNK * self.rows)
+        if len(self.passes) > 1:
+            return h
+        whole = self.acc_item * self.parts.filters * max(w, self.width)
+        rows = max(1, (SUMS_BYTES // 8) // whole)
+        return min(h, rows if self.order == "pixels" else -(-rows // self.rows) * self.rows)
+
+    @cached_property
+    def sums(self) -> dict[str, int]:
+        """Bytes between pixels, rows, lanes and units of the chain sums."""
+        item, w = self.acc_item, self.block[2]
+        if self.order == "filters":
+            pixels = -(-self.chunk // self.rows) * self.rows
+            step = self.width * item
+            return {"pixel": step, "row": 0, "lane": item, "unit": pixels * step}
+        if self.order == "pixels":
+            row = self.extent["h"] // self.item
+            lane = -(-((self.chunk - 1) * row + w) // self.width) * self.width * item
+            return {"pixel": item, "row": row * item, "lane": lane, "unit": self.rows * lane}
+        row = -(-w // self.width) * self.width * item
+        lane = -(-self.chunk // self.rows) * self.rows * row
+        return {"pixel": item, "row": row, "lane": lane, "unit": lane}
+
+    @cached_property
+    def most_units(self) -> int:
+        """Units that one job may take: their chain sums fit the budget."""
+        return max(1, min(self.units, SUMS_BYTES // self.sums["unit"]))
+
+    @cached_property
+    def offsets(self) -> dict[str, int]:
+        """Where things lie in the worker's bytes; "slot" is how many it has."""
+        planes = 1 if self.order != "filters" else self.block[0]
+        chunk_pixels = self.chunk if self.order == "filters" else 0
+        segments = planes * self.block[1] if self.order == "filters" else self.chunk
+        at, size = {}, 512  # the BLOCK record
+        needs = [
+            ("left", 8 * (chunk_pixels + self.rows)),
+            ("out", 8 * (chunk_pixels + self.rows)),
+            ("segments", 24 * (segments + 1)),
+            ("acc", self.most_units * self.sums["unit"]),
+            ("packed", self.extent["bytes"] + self.overrun),
+        ]
+        for name, amount in needs:
+            at[name] = size
+            size += -(-amount // 64) * 64
+        at["slot"] = size + 64
+        return at
+
+    @property
+    def overrun(self) -> int:
+        """Bytes past the packed tile that tiles with pixels in lanes may read, and throw away."""
+        if self.order == "filters":
+            return 0
+        return self.rows * self.extent["h"] + 2 * self.width * self.item
+
+
+def layouts(parts: Parts, machine: Machine, integers: bool) -> list[Layout]:
+    """The best layout of each lane order: first the tile with least work, then its blocks."""
+    p = parts.problem
+    lanes, item = machine.lanes[parts.scalar], int(parts.scalar[1])
+    orders = [("filters", tiles.FILTERS), ("pixels", tiles.PIXELS)]
+    if p.stride[1] == 1 and p.dilation[1] == 1:
+        orders.append(("rows", tiles.ROWS))
+    result = []
+    for order, table in orders:
+        shapes = tiles.shapes(table, machine)
+        every = [Layout(parts, order, r, v, lanes, (1, 1, 1), item, 8 if integers else item) for r, v in shapes]
+        result.append(best_block(min(every, key=tile_cost)))
+    return result
+
+
+def tile_cost(layout: Layout) -> float:
+    """Cycles of the multiply-adds of a sample in one block, with the waste of lanes and rows that hold nothing."""
+    p = layout.parts.problem
+    OD, OH, OW = p.out_spatial
+    if layout.order == "filters":
+        count = -(-min(OD * OH * OW, 4096) // layout.rows) / min(OD * OH * OW, 4096)
+    elif layout.order == "pixels":
+        row = OW + (p.kernel[2] - 1) * p.dilation[2] // p.stride[2]
+        count = -(-((OH - 1) * row + OW) // layout.width) / (OH * OW)
+    else:
+        # Tap rows at the edges of a tile feed some of its rows only.
+        edges = 1 + 0.15 * (layout.rows - 1) / p.kernel[1] + (layout.rows > p.kernel[1])
+        count = -(-OH // layout.rows) * -(-OW // layout.width) / (OH * OW) * edges
+    steps, chains = len(layout.parts.chains) and layout.parts.chains[-1][1], len(layout.parts.chains)
+    each = steps * tiles.cycles_a_step(layout.rows, layout.vecs) + chains * (20 + layout.rows * layout.vecs)
+    return count * OD * OH * OW * layout.units * each
+
+
+def best_block(layout: Layout) -> Layout:
+    """The same layout with the blocks of least estimated cost."""
+    return min((replace(layout, block=block) for block in candidate_blocks(layout)), key=estimate)
+
+
+def candidate_blocks(layout: Layout) -> list[tuple[int, int, int]]:
+    """Blocks to choose from: equal parts of the axes; whole planes together where they are small."""
+    OD, OH, OW = layout.parts.problem.out_spatial
+    low = 2 * (layout.rows if layout.order == "filters" else layout.width)
+    widths = {-(-OW // n) for n in (1, 2, 4, 16, 64, 256, 1024) if OW // n >= low or n == 1}
+    result = []
+    for w in widths:
+        heights = {-(-OH // n) for n in (1, 2, 4, 8, 16, 64) if w * -(-OH // n) <= 8192} | {min(OH, 4), 1}
+        result += [(1, h, w) for h in heights]
+    if OH * OW <= 256 and OD > 1:
+        result += [(min(OD, d), OH, OW) for d in (2, 4, 16)]
+    result.append((1, 1, min(OW, low)))
+    return result
+
+
+def estimate(layout: Layout) -> float:
+    """Cycles for a sample: multiply-adds with their waste, packing, finishing; constants are rough measurements."""
+    p, passes = layout.parts.problem, len(layout.passes)
+    if passes > 1 and layout.order != "filters" and layout.block[0] > 1:
+        return float("inf")  # chain sums would have to be kept for several planes
+    nd, nh, nw = layout.blocks
+    blocks = nd * nh * nw
+    d, h, w = layout.block
+    if layout.order == "filters":
+        count = -(-layout.pixels // layout.rows)
+    elif layout.order == "pixels":
+        row = layout.extent["h"] // layout.item
+        count = d * -(-((h - 1) * row + w) // layout.width)
+    else:
+        count = d * -(-h // layout.rows) * -(-w // layout.width)
+    chains = layout.parts.chains
+    each = chains[-1][1] * tiles.cycles_a_step(layout.rows, layout.vecs)
+    each += len(chains) * (20 + layout.rows * layout.vecs)
+    depth, height, width = layout.halo(p.kernel[0], p.kernel[1] if passes == 1 else 1)
+    packed = depth * height * width * layout.parts.channels * p.groups * (1 if passes == 1 else p.kernel[1])
+    packed *= -(-layout.units // layout.most_units)
+    results = layout.pixels * p.filters * layout.parts.o_parts
+    straight = p.channels_last == (layout.order == "filters")
+    packing = packed * layout.item * (0.06 if straight or p.channels == 1 else 0.6)
+    finishing = results * layout.item * (0.06 if straight or p.filters == 1 else 0.6)
+    crowded = 1.0 if layout.offsets["slot"] <= (2 << 20) else 3.0
+    return crowded * blocks * (count * layout.units * each + packing + finishing + 1500) * (1 + 0.4 / blocks)

@@ -1,0 +1,37 @@
+"""Shapes of register tiles, by the registers of the CPU: the one table that tuning touches.
+
+A tile of R rows and V vectors needs R*V accumulators, V vectors of the right operand and one broadcast; a step costs
+R*V multiply-adds and R + V loads. Two multiply-adds and two loads start in a cycle and a multiply-add takes four, so
+that 8 accumulators at least, and R + V <= R*V, keep the multipliers busy.
+"""
+
+from __future__ import annotations
+
+from .machine import Machine
+
+# (rows, vecs), the first being the usual choice and the others for what fits it badly.
+FILTERS = {32: ((12, 2), (10, 2), (14, 1), (6, 4)), 16: ((6, 2), (5, 2), (10, 1), (4, 3))}
+"""Filters in lanes: rows are pixels."""
+PIXELS = {32: ((8, 3), (4, 6), (12, 2), (2, 8)), 16: ((6, 2), (4, 3), (2, 4), (1, 8))}
+"""Pixels in lanes: rows are filters."""
+ROWS = {32: ((4, 5), (3, 7), (2, 8), (1, 12)), 16: ((3, 3), (2, 4), (1, 8))}
+"""Pixels in lanes: rows are output rows of one filter."""
+
+
+def cycles_a_step(rows: int, vecs: int) -> float:
+    """Estimated cycles of one rank-1 update: multiply-adds, loads (and the step's offset), latency."""
+    return max(rows * vecs / 2, (rows + vecs + 1) / 2, 4.0)
+
+
+def shapes(table: dict[int, tuple], machine: Machine) -> tuple[tuple[int, int], ...]:
+    """The tile shapes of a table for a CPU."""
+    return table[32 if machine.registers >= 32 else 16]
+
+
+def describe(machine: Machine) -> dict[str, str]:
+    """Tile shapes as text, for `show_config`."""
+    names = {"filters in lanes": FILTERS, "pixels in lanes": PIXELS, "output rows": ROWS}
+    return {
+        name: ", ".join(f"{rows}x{vecs}x{machine.lanes['f4']}" for rows, vecs in shapes(table, machine))
+        for name, table in names.items()
+    }
