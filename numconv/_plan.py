@@ -15,6 +15,7 @@ from ._problem import Problem
 from ._views import canonical, canonical_strides
 from .cpu import direct, execute, runner
 from .cpu.machine import machine
+from .cpu.memory import address_of
 
 Frame = ConvFrame | BankFrame
 
@@ -50,9 +51,7 @@ class Engine:
         x_strides, o_strides = canonical_strides(x.strides, x_axes), canonical_strides(out.strides, o_axes)
         status = 0
         for piece in self.pieces:  # type: ignore[union-attr]
-            status |= execute.run(
-                piece, execute.address_of(x), x_strides, execute.address_of(out), o_strides, samples, workers
-            )
+            status |= execute.run(piece, address_of(x), x_strides, address_of(out), o_strides, samples, workers)
         if status:
             execute.raise_overflow(self.name, self.problem, status)
 

@@ -16,10 +16,9 @@ TESTS = Path(__file__).parent
 
 def run_script(code, *arguments, timeout=60, **environment):
     """What a script prints; it must end in time, without an error or a warning."""
-    paths = os.pathsep.join([str(TESTS.parent), str(TESTS)])
     result = subprocess.run(
         [sys.executable, "-W", "error", "-c", dedent(code), *arguments],
-        env=os.environ | {"PYTHONPATH": paths} | environment,
+        env=os.environ | {"PYTHONPATH": str(TESTS.parent)} | environment,
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -38,7 +37,7 @@ class CountingCall:
         arrays = (self.counts, self.busy, self.clashes)
         self.plan = np.array([*(array.ctypes.data for array in arrays), n], np.int64)
         self.record = record(
-            kernel=cache.address("runner_kernels:count"),
+            kernel=cache.address("tests.runner_kernels:count"),
             plan=self.plan.ctypes.data,
             workspace=self.space.ctypes.data,
             slot_bytes=8 * n,
@@ -57,7 +56,7 @@ class SpinningCall:
         self.jobs, self.workers, self.seconds = jobs, workers, jobs * milliseconds * 1e-3
         self.counts, self.space = np.zeros(jobs, np.int64), np.zeros(workers)
         self.record = record(
-            kernel=cache.address("runner_kernels:spin"),
+            kernel=cache.address("tests.runner_kernels:spin"),
             plan=int(milliseconds * 8e5),
             workspace=self.space.ctypes.data,
             out=self.counts.ctypes.data,

@@ -46,6 +46,12 @@ def test_dtype_is_the_callers_and_rounded_once(dtype):
         np.testing.assert_array_equal(found, exact.astype(dtype))
 
 
+def test_no_weight_is_denormal_and_slow():
+    for bank in (banks.signal(), banks.colour(), banks.gabor(99, 2), banks.ricker(999, 1), banks.derivative(999, 1)):
+        weights = np.abs(bank[bank != 0])
+        assert weights.min() > 1e-25
+
+
 @pytest.mark.parametrize("make", [banks.lines, lambda **k: banks.gabor(15, 6, 8, **k)], ids=["lines", "gabor"])
 def test_each_direction_answers_best_to_its_own_line(make):
     filters = make(dtype=np.float64)

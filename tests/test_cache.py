@@ -13,19 +13,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from running import TESTS, record, run_script
 
 from numconv.cpu import cache, native, store
+from tests.running import TESTS, record, run_script
 
 posix = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permissions of POSIX")
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
-SCALE = "runner_kernels:scale"
+SCALE = "tests.runner_kernels:scale"
 
 # Prints what the kernel computes and whether Numba was loaded for it.
 SCRIPT = """
 import sys
-from test_cache import run_scale
+from tests.test_cache import run_scale
 print(run_scale(3, True), "numba" in sys.modules)
 """
 
@@ -126,8 +126,8 @@ def test_no_cache_if_disabled(directory, monkeypatch, compilations):
     assert len(compilations) == 2
 
 
-def test_places(tmp_path, monkeypatch):
-    monkeypatch.delenv("NUMCONV_CACHE_DIR", raising=False)
+def test_places(directory, tmp_path, monkeypatch):
+    monkeypatch.delenv("NUMCONV_CACHE_DIR")
     monkeypatch.setattr(store.sys, "platform", "linux")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", "")
@@ -180,9 +180,9 @@ def test_one_warning_where_nothing_can_be_written(directory):
     assert len(caught) == 1
 
 
-def test_no_warning_without_a_home(tmp_path, monkeypatch):
+def test_no_warning_without_a_home(directory, tmp_path, monkeypatch):
     (tmp_path / "home").write_text("not a directory")
-    monkeypatch.delenv("NUMCONV_CACHE_DIR", raising=False)
+    monkeypatch.delenv("NUMCONV_CACHE_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(store.sys, "platform", "linux")
     with warnings.catch_warnings():
@@ -231,7 +231,7 @@ def test_four_processes_race(directory):
     """All fill an empty cache with the kernels of one factory at once: right there, and right from the cache."""
     code = f"""
         import sys, time
-        from test_cache import run_scale
+        from tests.test_cache import run_scale
         if len(sys.argv) == 1:
             import numba
             time.sleep(max(0, {time.time() + 1.5} - time.time()))
@@ -247,7 +247,7 @@ def test_four_processes_race(directory):
 
 def test_symbols_that_a_loader_lacks_are_refused(directory):
     with pytest.raises(RuntimeError, match=r"object code must not need: sin$"):
-        cache.address("runner_kernels:sine")
+        cache.address("tests.runner_kernels:sine")
     assert not directory.exists()
 
 
@@ -299,7 +299,7 @@ def test_forks_while_threads_compile(directory):
     run_script(
         """
         import os, threading, warnings
-        from test_cache import run_scale
+        from tests.test_cache import run_scale
         warnings.simplefilter("ignore", DeprecationWarning)
         done, compiled = [], []
 

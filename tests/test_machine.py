@@ -5,9 +5,9 @@ import re
 
 import llvmlite.binding as llvm
 import pytest
-from running import run_script
 
 from numconv.cpu import cache, machine, measure
+from tests.running import run_script
 
 x86 = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names of x86 CPUs")
 
@@ -119,7 +119,7 @@ def test_peak_does_its_work():
         import numpy as np
         from numconv.cpu import cache
         from numconv.cpu.machine import machine
-        from running import record
+        from tests.running import record
         cpu = machine()
         for scalar in ("f4", "f8"):
             lanes = cpu.lanes[scalar]

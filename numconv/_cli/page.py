@@ -46,8 +46,8 @@ class Page:
 
     def text(self, left: float, top: float, words: str, **style: Any) -> None:
         """Words whose upper left corner is at (left, top); `style` as in Matplotlib."""
-        style = {"ha": "left", "va": "top", "linespacing": 1.4} | style
-        self.figure.text(left / self.width, 1 - top / self.height, words, **style)
+        plain: dict[str, Any] = {"ha": "left", "va": "top", "linespacing": 1.4}
+        self.figure.text(left / self.width, 1 - top / self.height, words, **plain | style)
 
     def rule(self, left: float, top: float, right: float) -> None:
         """A hairline."""

@@ -7,7 +7,8 @@ rounded once to `dtype`, so they are the same on every machine up to the last bi
 Two conventions hold throughout. Weights are in correlation order: a filter is a small picture of what it finds.
 Angles are in radians, counter-clockwise as seen on the screen (rows run downwards), from the horizontal: a filter at
 angle 0 finds horizontal lines. Filters that detect (all but averages) sum to zero, up to rounding: a constant gives 0;
-unless a function says otherwise their positive weights sum to 1, so a perfect match of contrast 1 gives 1.
+unless a function says otherwise their positive weights sum to 1, so a perfect match of contrast 1 gives 1. Gaussians
+are cut off at 7 standard deviations.
 
 >>> import numpy as np
 >>> from numconv import banks

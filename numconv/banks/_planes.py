@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from ._sampling import samples, unit_contrast
+from ._sampling import bell, samples, unit_contrast
 
 
 def _grid(size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -155,7 +155,7 @@ def gabor(
     for wavelength in np.atleast_1d(wavelengths):
         for angle in _directions(angles):
             across, along = _across(y, x, angle), _across(y, x, angle + np.pi / 2)
-            envelope = np.exp(-(across**2 + (aspect * along) ** 2) / (2 * (spread * wavelength) ** 2))
+            envelope = bell((across**2 + (aspect * along) ** 2) / (spread * wavelength) ** 2)
             for phase in np.atleast_1d(phases):
                 wave = np.cos(2 * np.pi * across / wavelength + phase)
                 filters.append(envelope * (wave - np.average(wave, weights=envelope)))

@@ -15,10 +15,18 @@ def samples(size: int) -> np.ndarray:
     return np.arange(size) - (size - 1) / 2
 
 
+def bell(squared: np.ndarray) -> np.ndarray:
+    """``exp(-squared / 2)``, and 0 beyond 7 standard deviations (2e-11).
+
+    The far tail would be denormal in float32, and slow to multiply by: `signal` took 26 times as long with it.
+    """
+    return np.where(squared > 49, 0, np.exp(-squared / 2))
+
+
 def gauss(size: int, sigma: float) -> np.ndarray:
     """A Gaussian that sums to 1."""
-    bell = np.exp(-((samples(size) / sigma) ** 2) / 2)
-    return bell / bell.sum()
+    values = bell((samples(size) / sigma) ** 2)
+    return values / values.sum()
 
 
 def unit_contrast(filters: Sequence[np.ndarray], dtype: DTypeLike) -> np.ndarray:

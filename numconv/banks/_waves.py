@@ -143,6 +143,6 @@ def ricker(
     """
     t, rows = samples(size), []
     for sigma in np.atleast_1d(sigmas):
-        hat, bell = 1 - (t / sigma) ** 2, gauss(size, sigma)
-        rows.append(bell * (hat - np.average(hat, weights=bell)))
+        hat, window = 1 - (t / sigma) ** 2, gauss(size, sigma)
+        rows.append(window * (hat - np.average(hat, weights=window)))
     return unit_contrast(rows, dtype)

@@ -15,10 +15,13 @@ def kernel_ir(kernel: FunctionType) -> str:
     do so. Kernels raise none: a wrapper of our own drops the status word.
     """
     import numba
+    from numba.core.registry import CPUDispatcher  # what `njit` makes, also under NUMBA_DISABLE_JIT=1
 
     arguments = kernel.__code__.co_argcount
     signature = numba.void(*[numba.int64] * arguments)
-    compiled = numba.njit(signature, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(kernel)
+    options = {"nopython": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    compiled = CPUDispatcher(kernel, targetoptions=options)
+    compiled.compile(signature)
     ir = compiled.inspect_llvm(compiled.signatures[0])
     inner = re.search(r'^define [^@\n]*i32 @("[^"]+"|[\w.$]+)\(', ir, re.MULTILINE)
     if inner is None:

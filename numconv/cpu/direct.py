@@ -10,6 +10,7 @@ import numpy as np
 from .._problem import Problem
 from . import cache
 from .machine import Machine, machine
+from .memory import aligned_empty
 from .records import BLOCK, PLAN, PLAN_SLOT
 from .schedule import Layout, Parts, estimate, layouts
 
@@ -51,6 +52,11 @@ class Schedule:
     def slot_bytes(self) -> int:
         """Bytes of a worker."""
         return self.layout.offsets["slot"]
+
+    @cached_property
+    def x_item(self) -> int:
+        """Bytes of a sample, or of a part of a complex one."""
+        return int(code_of(self.problem.x_dtype)[1])
 
     @cached_property
     def out_item(self) -> int:
@@ -204,11 +210,12 @@ def pack_weights(schedule: Schedule, w: np.ndarray) -> np.ndarray:
     real = _real_weights(w, parts)
     steps, filters, per = parts.chains[-1][1], parts.filters, layout.unit_filters
     real = real.reshape(steps, p.groups, filters)
-    packed = np.zeros((p.groups, layout.group_units, steps, per), parts.scalar)
+    packed = aligned_empty((p.groups, layout.group_units, steps, per), parts.scalar)
     whole = filters // per
     if whole:
         packed[:, :whole] = real[:, :, : whole * per].reshape(steps, p.groups, whole, per).transpose(1, 2, 0, 3)
     if filters % per:
+        packed[:, whole, :, filters % per :] = 0  # lanes that hold no filter, and are not stored
         packed[:, whole, :, : filters % per] = real[:, :, whole * per :].transpose(1, 0, 2)
     return packed
 

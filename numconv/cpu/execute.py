@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 from array import array
-from collections import deque
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -13,12 +11,12 @@ import numpy as np
 from .._problem import KC, Problem
 from . import direct, runner
 from .direct import Schedule
+from .memory import address_of, borrow_workspace, give_back
 from .records import CALL, CALL_SLOT, NOT_A_NUMBER, OVERFLOW
 
 SECONDS_A_FLOP = 1 / 60e9
 """A guess, for the choice of runner and the length of slices; it is no part of any result."""
 
-_SPARE: deque[np.ndarray] = deque(maxlen=4)  # workspaces to use again: fresh pages cost 0.25 us for every 4 KiB
 _TEMPLATE = array("q", bytes(CALL.itemsize))
 _SLOT = CALL_SLOT
 
@@ -34,14 +32,6 @@ class Piece:
     bias_address: int
     x_part: int
     out_part: int
-
-
-def address_of(a: np.ndarray) -> int:
-    """Address of an array's first element; the buffer protocol is the fast way (0.4 us instead of 1.1)."""
-    try:
-        return ctypes.addressof(ctypes.c_char.from_buffer(a))  # type: ignore[arg-type]
-    except (TypeError, ValueError, BufferError):
-        return a.ctypes.data
 
 
 def pieces_of(problem: Problem, w: np.ndarray, bias: np.ndarray | None) -> list[Piece] | None:
@@ -129,10 +119,10 @@ def run(piece: Piece, x: int, x_strides: tuple, out: int, o_strides: tuple, samp
     workers = min(workers, jobs)
     call = _TEMPLATE[:]
     call[0], call[1], call[4] = schedule.job, schedule.plan_address, schedule.slot_bytes
-    space = _workspace(workers * schedule.slot_bytes)
+    space = borrow_workspace(workers * schedule.slot_bytes)
     call[3] = address_of(space)
     item, parts = layout.item, layout.parts
-    source, target = x + piece.x_part * item, out + piece.out_part * schedule.out_item
+    source, target = x + piece.x_part * schedule.x_item, out + piece.out_part * schedule.out_item
     call[_X : _X + 4] = array("q", (source, target, piece.bias_address, piece.weights_address))
     if schedule.in_place and x_strides[4] == parts.x_parts * item:
         call[_SLOT["taps"]] = schedule.taps_at(x_strides)
@@ -143,20 +133,11 @@ def run(piece: Piece, x: int, x_strides: tuple, out: int, o_strides: tuple, samp
     try:
         runner.run(call, call.buffer_info()[0], jobs, workers, seconds)
     finally:
-        _SPARE.append(space)
+        give_back(space)
     return call[_SLOT["status"]]
 
 
 _X, _STRIDES = CALL_SLOT["x"], CALL_SLOT["x_n"]
-
-
-def _workspace(size: int) -> np.ndarray:
-    """At least `size` bytes that nobody else uses."""
-    try:
-        space = _SPARE.pop()
-    except IndexError:
-        return np.empty(size, np.uint8)
-    return space if space.size >= size else np.empty(size, np.uint8)
 
 
 def raise_overflow(name: str, problem: Problem, status: int) -> None:

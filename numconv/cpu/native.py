@@ -13,8 +13,8 @@ import llvmlite.binding as llvm
 SYMBOL = "kernel"
 """What the entry point of every object is called."""
 
-# LLVM turns loops into these by itself; the C library under every Python has them.
-ALLOWED = {"memcpy", "memmove", "memset"}
+# LLVM turns loops into the first three by itself; the C library under every Python has them. The others name tables.
+ALLOWED = {"memcpy", "memmove", "memset", "_GLOBAL_OFFSET_TABLE_", ".TOC."}
 
 _ENGINES: list[llvm.ExecutionEngine] = []  # for the life of the process: a worker may be running in any of them
 

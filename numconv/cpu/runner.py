@@ -92,11 +92,12 @@ def _numba(compiled: layer.Parallel, worker_address: int, call_address: int, wor
 def _in_slices(call: array[int], jobs: int, workers: int, seconds: float, go: Callable[[], None]) -> None:
     """Run all jobs, in the main thread in slices of about `SLICE`: between them Python sees signals.
 
-    A slice is a whole number of jobs per worker. The first goes by the estimate, the others by the clock.
+    A slice is a whole number of jobs for each worker. The first goes by the estimate, as if one core did it all (there
+    may be fewer than workers), the others by the clock.
     """
     size, done = jobs, 0
-    if seconds > SLICE * workers and threading.current_thread() is threading.main_thread():
-        size = max(1, int(jobs * SLICE / seconds)) * workers
+    if seconds > 2 * SLICE and threading.current_thread() is threading.main_thread():
+        size = max(1, int(jobs * SLICE / seconds) // workers) * workers
     while done < jobs:
         last = min(done + size, jobs)
         call[_NEXT], call[_LAST] = done, last

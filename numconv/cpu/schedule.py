@@ -220,7 +220,7 @@ class Layout:
         for name, amount in needs:
             at[name] = size
             size += -(-amount // 64) * 64
-        at["slot"] = size + 64
+        at["slot"] = size
         return at
 
     @property

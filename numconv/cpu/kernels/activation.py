@@ -1,8 +1,9 @@
 """Activations that are a pass of their own over contiguous values: sigmoid, tanh, silu, exact gelu.
 
-Every function is free of branches, uses multiply-adds, divisions and bits only, and names each rounding: all lanes and
-the tail of a loop give the same bits. Errors are below 4 ulp everywhere, subnormal results included; measured worst,
-float32 over all arguments: sigmoid 2.5, tanh 2.0, silu 3.2, gelu 3.2. LLVM vectorises the loop.
+Every function is free of branches, uses multiply-adds, divisions and bits only, and names each rounding: vector lanes
+and the tail of a loop give the same bits. LLVM vectorises the loop. Errors stay below 4 ulp with and without fused
+multiply-add, subnormal results included. Worst found, over all float32 | 72 million float64: sigmoid 2.5 | 2.5,
+tanh 2.0 | 2.2, silu 3.2 | 3.3, gelu 3.1 | 3.3.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ def at_most(x, limit):
 
 @expanded
 def decay(y, rest, raised, fused):
-    """``exp(-(y + rest))`` for y >= 0 as (p, power): ``(1 + p) * power * 2**-raised``, where p = expm1(r), |p| < 0.42."""
+    """``exp(-(y + rest))``, y >= 0, as (p, power): ``(1 + p) * power * 2**-raised``, where p = expm1(r), |p| < 0.42."""
     shifted = multiply_add(y + rest, -number(y, "log2e"), number(y, "shift"), fused)
     n = shifted - number(y, "shift")
     r = multiply_add(n, -number(y, "ln2_high"), -y, fused) - rest
@@ -175,7 +176,7 @@ def gelu(x, fused):
 
     ``Phi(-a) = exp(-a*a/2)*g(a)/(a + pole)``, where g is smooth in a/(a + pole). The exponent is the exact square of
     a's upper half plus a rest, as its rounding error would be the relative error of the tail; this needs no fma.
-    The series is there for accuracy (without it 4.5 ulp, for x near -0.3) and costs 0.1 ns.
+    The series is there for accuracy (without it 4.7 ulp near x = -0.33) and adds a tenth to the time.
     """
     half, minus_zero = number(x, "half"), number(x, "minus_zero")
     a = at_most(math.fabs(x), number(x, "gelu_limit"))

@@ -1,0 +1,269 @@
+"""Named problems for tests and benchmarks, random ones by the thousand, and the comparison of bits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+FLOATS = ("float32", "float64", "complex64", "complex128")
+INTEGERS = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A call of conv1d, conv2d or conv3d: sizes, types, options; the arrays come from `arrays`."""
+
+    name: str
+    n: int
+    spatial: tuple[int, ...]
+    channels: int
+    filters: int
+    kernel: tuple[int, ...]
+    groups: int = 1
+    x_dtype: str = "float32"
+    w_dtype: str = ""
+    bias: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.kernel)
+
+    @property
+    def channels_last(self) -> bool:
+        return self.options.get("data_format", "channels_last") == "channels_last"
+
+    @property
+    def keywords(self) -> dict[str, Any]:
+        return {"groups": self.groups, **self.options}
+
+    def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Of x and w."""
+        inner = self.channels // self.groups
+        if self.channels_last:
+            return (self.n, *self.spatial, self.channels), (*self.kernel, inner, self.filters)
+        return (self.n, self.channels, *self.spatial), (self.filters, inner, *self.kernel)
+
+    def small(self) -> Case:
+        """The same layer on an input small enough for the reference: a few outputs, some dozens of filters."""
+        stride, dilation = self.options.get("stride", 1), self.options.get("dilation", 1)
+        reach = [(k - 1) * dilation + 1 + 5 * stride for k in self.kernel]
+        spatial = tuple(min(size, r) for size, r in zip(self.spatial, reach, strict=True))
+        filters = self.filters if self.groups > 1 else min(self.filters, 70)
+        channels = self.channels if self.groups > 1 else min(self.channels, 300 // self.kernel[-1] + 3)
+        if self.groups > 4:
+            groups = 4
+            filters, channels = filters // self.groups * groups, channels // self.groups * groups
+            return replace(self, spatial=spatial, filters=filters, channels=channels, groups=groups)
+        return replace(self, spatial=spatial, filters=filters, channels=channels)
+
+
+def _layer(name: str, size: int, channels: int, filters: int, k: int, stride: int = 1, **more: Any) -> Case:
+    padding = more.pop("padding", (k - 1) // 2)
+    groups = more.pop("groups", 1)
+    options = {"stride": stride, "padding": padding, **more}
+    return Case(name, 1, (size, size), channels, filters, (k, k), groups, options=options)
+
+
+LAYERS = [
+    _layer("vgg16.conv1_1", 224, 3, 64, 3),
+    _layer("vgg16.conv1_2", 224, 64, 64, 3),
+    _layer("vgg16.conv2_2", 112, 128, 128, 3),
+    _layer("vgg16.conv3_2", 56, 256, 256, 3),
+    _layer("vgg16.conv4_2", 28, 512, 512, 3),
+    _layer("vgg16.conv5_1", 14, 512, 512, 3),
+    _layer("resnet50.stem", 224, 3, 64, 7, 2),
+    _layer("resnet50.2_3x3", 56, 64, 64, 3),
+    _layer("resnet50.3_3x3", 28, 128, 128, 3),
+    _layer("resnet50.4_3x3", 14, 256, 256, 3),
+    _layer("resnet50.5_3x3", 7, 512, 512, 3),
+    _layer("resnet50.2_1x1_up", 56, 64, 256, 1),
+    _layer("resnet50.2_1x1_down", 56, 256, 64, 1),
+    _layer("resnet50.3_down", 56, 256, 512, 1, 2),
+    _layer("resnext50.2_3x3", 56, 128, 128, 3, groups=32),
+    _layer("mobilenet.dw1", 112, 32, 32, 3, groups=32),
+    _layer("mobilenet.dw2", 112, 64, 64, 3, 2, groups=64),
+    _layer("mobilenet.pw", 56, 64, 128, 1),
+    _layer("efficientnet.dw5", 28, 240, 240, 5, groups=240),
+    _layer("convnext.dw7", 56, 96, 96, 7, groups=96),
+    _layer("alexnet.conv1", 227, 3, 96, 11, 4, padding=0),
+    _layer("inception.5x5", 28, 32, 96, 5),
+    _layer("unet.up", 128, 64, 32, 3, data_format="channels_first"),
+    _layer("deeplab.atrous", 33, 256, 256, 3, dilation=6, padding=6),
+    Case("wavenet.dilated", 1, (4096,), 64, 64, (2,), options={"dilation": 64, "padding": "causal"}),
+    Case("speech.k9", 1, (1000,), 64, 64, (9,), options={"padding": "same"}),
+    Case("eeg.depthwise", 4, (512,), 22, 44, (33,), 22, options={"data_format": "channels_first"}),
+    Case("video.3d", 1, (8, 28, 28), 16, 32, (3, 3, 3), options={"padding": "same"}),
+    Case("volume.unet3d", 1, (16, 16, 16), 8, 8, (3, 3, 3), options={"data_format": "channels_first", "padding": 1}),
+]
+"""Real layers, at their size."""
+
+_FIRST: dict[str, Any] = {"data_format": "channels_first"}
+IMAGES = [
+    Case("image.3x3", 1, (2048, 2048), 1, 1, (3, 3), options={"padding": "same", **_FIRST}),
+    Case(
+        "image.7x7", 1, (1024, 1024), 1, 1, (7, 7), options={"padding": "same_lower", "pad_mode": "symmetric", **_FIRST}
+    ),
+    Case("image.15x15", 1, (512, 512), 1, 1, (15, 15), options={"padding": "same", "pad_mode": "reflect", **_FIRST}),
+    Case("image.31x31", 1, (256, 256), 1, 1, (31, 31), options={"padding": "same", **_FIRST}),
+    Case("bank.8x7x7", 1, (1024, 1024), 1, 8, (7, 7), options={"padding": "same", **_FIRST}),
+    Case("bank.32x15x15", 1, (256, 256), 1, 32, (15, 15), options={"padding": "same", **_FIRST}),
+    Case("colour.32x7x7", 1, (427, 640), 3, 32, (7, 7), options={"padding": "same", "activation": "relu"}),
+    Case("signal.k64", 1, (65536,), 1, 32, (64,), options={"padding": "same", **_FIRST}),
+    Case("signal.k1025", 1, (16384,), 1, 1, (1025,), options={"padding": "same", **_FIRST}),
+    Case("tiny.1d", 1, (8,), 1, 1, (3,)),
+    Case("tiny.2d", 1, (8, 8), 1, 1, (3, 3)),
+]
+"""Single images and signals, and banks of filters on them."""
+
+
+def _tails() -> list[Case]:
+    """Output widths and filter counts on both sides of every tile boundary."""
+    cases = []
+    for pixels in (1, 5, 6, 7, 9, 10, 11, 13, 15, 16, 17, 31, 33, 47, 48, 49, 63, 65, 80, 97):
+        cases.append(Case(f"tail.pixels{pixels}", 1, (pixels + 2,), 3, 33, (3,), bias=True))
+        cases.append(Case(f"tail.row{pixels}", 1, (4, pixels + 2), 2, 3, (3, 3), bias=True, options=dict(_FIRST)))
+    for filters in (1, 2, 4, 7, 8, 9, 12, 15, 16, 17, 24, 31, 32, 33, 47, 48, 49, 63, 64, 65, 81, 130):
+        for options in ({}, _FIRST):
+            name = f"tail.filters{filters}" + ".first" * bool(options)
+            cases.append(Case(name, 1, (5, 9), 3, filters, (2, 3), bias=True, options=dict(options)))
+    for channels in (1, 28, 85, 86, 128, 129, 255, 256, 257, 600):
+        cases.append(Case(f"chains.c{channels}", 1, (4, 5), channels, 17, (3, 3), options={"padding": "same"}))
+    for rows in (1, 2, 3, 4, 5, 16, 17, 40):
+        cases.append(Case(f"chains.kh{rows}", 1, (rows + 3, 30), 1, 1, (rows, 17), options=dict(_FIRST)))
+    return cases
+
+
+def _modes() -> list[Case]:
+    """Every padding, boundary mode, activation, dtype."""
+    cases = []
+    for mode in ("constant", "edge", "reflect", "symmetric", "wrap"):
+        for padding in ("same", "same_lower", "full", ((3, 0), (0, 5))):
+            options = {"padding": padding, "pad_mode": mode}
+            word = padding if isinstance(padding, str) else "pairs"
+            cases.append(Case(f"mode.{mode}.{word}", 2, (4, 5), 3, 9, (3, 4), options=options))
+            cases.append(Case(f"mode.{mode}.{word}.first", 2, (4, 5), 3, 2, (4, 3), options={**options, **_FIRST}))
+    for dtype in (*FLOATS, "float16", *INTEGERS):
+        for options in ({}, _FIRST):
+            case = Case(f"type.{dtype}", 2, (6, 7), 4, 18, (3, 3), x_dtype=dtype, bias=True, options=dict(options))
+            cases.append(replace(case, name=case.name + ".first" * bool(options)))
+    for activation in ("relu", "leaky_relu", ("leaky_relu", 0.01)):
+        for options in ({}, _FIRST):
+            more = {"activation": activation, **options}
+            cases.append(Case(f"activation.{activation}", 1, (6, 7), 4, 33, (3, 3), bias=True, options=more))
+    for stride in (1, 2, 3, 5):
+        for dilation in (1, 2, 3):
+            options = {"stride": stride, "dilation": dilation, "padding": "same"}
+            name = f"stride{stride}.dilation{dilation}"
+            cases.append(Case(name, 1, (11, 13), 2, 3, (3, 2), options={**options, **_FIRST}))
+            cases.append(Case(name + ".last", 1, (11, 13), 5, 20, (3, 2), options=options))
+    return cases
+
+
+CASES = _tails() + _modes()
+"""Small problems: tails, chains, modes, types."""
+EVERY = LAYERS + IMAGES + CASES
+
+
+def random_values(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """Values over many magnitudes; whole ranges of the short integers."""
+    kind = np.dtype(dtype)
+    if kind.kind == "b":
+        return rng.integers(0, 2, shape).astype(bool)
+    if kind.kind in "iu":
+        info = np.iinfo(kind) if kind.itemsize < 8 else np.iinfo(np.int32)
+        return rng.integers(0 if kind.kind == "u" else info.min, info.max, shape, endpoint=True).astype(kind)
+
+    def real() -> np.ndarray:
+        return rng.standard_normal(shape) * 10.0 ** rng.integers(-2, 3, shape) ** (kind.itemsize > 2)
+
+    return (real() + 1j * real() if kind.kind == "c" else real()).astype(kind)
+
+
+def arrays(case: Case, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """x, w, bias of a case. Integer weights are small where data is floating (exact) or wide (sums fit 64 bits)."""
+    x_shape, w_shape = case.shapes()
+    w_dtype = case.w_dtype or case.x_dtype
+    x, w = random_values(rng, x_shape, case.x_dtype), random_values(rng, w_shape, w_dtype)
+    if w.dtype.kind in "iu" and (x.dtype.kind in "fc" or w.dtype.itemsize >= 4):
+        w = (w % 100).astype(w.dtype)
+    if not case.bias:
+        return x, w, None
+    compute = x.dtype if x.dtype.kind in "fc" and w.dtype.kind in "iub" else np.result_type(x, w)
+    bias_dtype = compute.name if compute.kind in "fc" else "uint8"
+    return x, w, random_values(rng, (case.filters,), bias_dtype)
+
+
+def random_case(rng: np.random.Generator) -> Case:
+    """Any small problem; some are refused (an empty output), which is for the caller to see."""
+    pick = lambda *choices: choices[rng.integers(len(choices))]  # noqa: E731
+    ndim = int(rng.integers(1, 4))
+    groups = pick(1, 1, 1, 2, 3)
+    inner, each = pick(1, 1, 2, 3, 5, 8, 17), pick(1, 1, 2, 3, 5, 8, 16, 17, 33, 40)
+    if rng.random() < 0.15:
+        groups, inner, each = int(rng.integers(1, 9)), 1, pick(1, 2)
+    kernel = [int(rng.integers(1, (12, 6, 4)[ndim - 1])) for _ in range(ndim)]
+    if rng.random() < 0.06 and ndim < 3:
+        kernel[-1] = int(rng.integers(20, 60))
+        inner, each = min(inner, 3), min(each, 5)
+    if rng.random() < 0.02:
+        groups, inner, each, kernel = 1, 300, min(each, 5), [min(k, 2) for k in kernel]
+    spatial = tuple(int(rng.integers(1, (40, 14, 7)[ndim - 1])) for _ in range(ndim))
+    x_dtype, w_dtype = (pick(*FLOATS),) * 2
+    if rng.random() < 0.3:
+        x_dtype, w_dtype = pick(*FLOATS, "float16", *INTEGERS), pick(*FLOATS, "float16", *INTEGERS)
+    pairs = tuple((int(rng.integers(4)), int(rng.integers(4))) for _ in range(ndim))
+    options: dict[str, Any] = {
+        "stride": tuple(pick(1, 1, 1, 2, 3) for _ in range(ndim)),
+        "dilation": tuple(pick(1, 1, 1, 2, 3) for _ in range(ndim)),
+        "data_format": pick("channels_last", "channels_first"),
+        "padding": pick("valid", "same", "same_lower", "full", pairs),
+        "pad_mode": pick("constant", "constant", "constant", "edge", "reflect", "symmetric", "wrap"),
+        "flip": bool(rng.random() < 0.2),
+    }
+    if options["pad_mode"] == "constant" and rng.random() < 0.2:
+        options["pad_value"] = 1
+    kinds = np.result_type(x_dtype, w_dtype).kind
+    if rng.random() < 0.3 and kinds != "c":
+        options["activation"] = pick("relu", "leaky_relu") if kinds == "f" else "relu"
+    if rng.random() < 0.15:
+        options["dtype"] = pick("complex64", "complex128") if kinds == "c" else pick(*INTEGERS[1:])
+        options["overflow"] = pick("saturate", "wrap")
+    sizes = (groups * inner, groups * each)
+    return Case(
+        "random", pick(1, 1, 2, 3), spatial, *sizes, tuple(kernel), groups, x_dtype, w_dtype, rng.random() < 0.4, options
+    )  # fmt: skip
+
+
+def any_strides(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The same values with other strides: axes in another order in memory, some reversed, some with gaps."""
+    if rng.random() < 0.3:
+        order = tuple(rng.permutation(x.ndim))
+        x = np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
+    if rng.random() < 0.2:
+        wide = np.zeros((*x.shape[:-1], 2 * x.shape[-1]), x.dtype)
+        wide[..., ::2] = x
+        x = wide[..., ::2]
+    if rng.random() < 0.2:
+        x = x[..., ::-1].copy()[..., ::-1]
+    return x
+
+
+def poisoned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An output whose every element shows whether it was written."""
+    return np.full(shape, np.nan if dtype.kind in "fc" else 77, dtype)
+
+
+def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+    """Equal dtype, shape and bits; any NaN equals any NaN."""
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    if a.dtype.kind == "c":
+        return same_bits(a.real.copy(), b.real.copy()) and same_bits(a.imag.copy(), b.imag.copy())
+    if a.dtype.kind in "iub":
+        return np.array_equal(a, b)
+    bits = f"u{a.dtype.itemsize}"
+    a, b = np.ascontiguousarray(a), np.ascontiguousarray(b)
+    return bool(((a.view(bits) == b.view(bits)) | (np.isnan(a) & np.isnan(b))).all())
