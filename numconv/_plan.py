@@ -60,7 +60,7 @@ class Engine:
         axes = (0, 1, 2, 3, 4)
         source, target = canonical(x, x_axes), canonical(out, o_axes)
         for n in range(len(source)):
-            slab = np.require(source[n : n + 1], self.kernel_problem.x_dtype, "CA")
+            slab = np.require(source[n : n + 1], self.kernel_problem.x_dtype, ["C", "A"])
             result = np.empty(target[n : n + 1].shape, self.kernel_problem.result)
             self._run_pieces(slab, axes, result, axes, threads)
             with np.errstate(over="ignore"):
@@ -80,11 +80,11 @@ def kernel_problem(problem: Problem) -> Problem:
     """The problem as kernels see it: float16 is float32 to them where the CPU has no instructions for it."""
     if machine().f16c:
         return problem
-    half, single = np.dtype(np.float16), np.dtype(np.float32)
-    swap = {
-        name: single if getattr(problem, name) == half else getattr(problem, name) for name in ("x_dtype", "result")
-    }
-    return replace(problem, **swap)
+
+    def single(dtype: np.dtype) -> np.dtype:
+        return np.dtype(np.float32) if dtype == np.float16 else dtype
+
+    return replace(problem, x_dtype=single(problem.x_dtype), result=single(problem.result))
 
 
 def compute(engine: Engine, frame: Frame, x: np.ndarray, out: Any, threads: int | None) -> np.ndarray:

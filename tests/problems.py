@@ -231,10 +231,8 @@ def random_case(rng: np.random.Generator) -> Case:
     if rng.random() < 0.15:
         options["dtype"] = pick("complex64", "complex128") if kinds == "c" else pick(*INTEGERS[1:])
         options["overflow"] = pick("saturate", "wrap")
-    sizes = (groups * inner, groups * each)
-    return Case(
-        "random", pick(1, 1, 2, 3), spatial, *sizes, tuple(kernel), groups, x_dtype, w_dtype, rng.random() < 0.4, options
-    )  # fmt: skip
+    n, bias, sizes = pick(1, 1, 2, 3), bool(rng.random() < 0.4), (groups * inner, groups * each)
+    return Case("random", n, spatial, *sizes, tuple(kernel), groups, x_dtype, w_dtype, bias, options)
 
 
 def any_strides(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -37,8 +37,8 @@ def borrow_workspace(size: int) -> np.ndarray:
     try:
         space = _SPARE.pop()
     except IndexError:
-        return aligned_empty((size,), np.uint8)
-    return space if space.size >= size else aligned_empty((size,), np.uint8)
+        return aligned_empty((size,), "u1")
+    return space if space.size >= size else aligned_empty((size,), "u1")
 
 
 def give_back(space: np.ndarray) -> None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from .machine import Machine
 
+Shapes = dict[int, tuple[tuple[int, int], ...]]
+
 # (rows, vecs), the first being the usual choice and the others for what fits it badly.
-FILTERS = {32: ((12, 2), (10, 2), (14, 1), (6, 4)), 16: ((6, 2), (5, 2), (10, 1), (4, 3))}
+FILTERS: Shapes = {32: ((12, 2), (10, 2), (14, 1), (6, 4)), 16: ((6, 2), (5, 2), (10, 1), (4, 3))}
 """Filters in lanes: rows are pixels."""
-PIXELS = {32: ((8, 3), (4, 6), (12, 2), (2, 8)), 16: ((6, 2), (4, 3), (2, 4), (1, 8))}
+PIXELS: Shapes = {32: ((8, 3), (4, 6), (12, 2), (2, 8)), 16: ((6, 2), (4, 3), (2, 4), (1, 8))}
 """Pixels in lanes: rows are filters."""
-ROWS = {32: ((4, 5), (3, 7), (2, 8), (1, 12)), 16: ((3, 3), (2, 4), (1, 8))}
+ROWS: Shapes = {32: ((4, 5), (3, 7), (2, 8), (1, 12)), 16: ((3, 3), (2, 4), (1, 8))}
 """Pixels in lanes: rows are output rows of one filter."""
 
 
@@ -23,14 +25,14 @@ def cycles_a_step(rows: int, vecs: int) -> float:
     return max(rows * vecs / 2, (rows + vecs + 1) / 2, 4.0)
 
 
-def shapes(table: dict[int, tuple], machine: Machine) -> tuple[tuple[int, int], ...]:
+def shapes(table: Shapes, machine: Machine) -> tuple[tuple[int, int], ...]:
     """The tile shapes of a table for a CPU."""
     return table[32 if machine.registers >= 32 else 16]
 
 
 def describe(machine: Machine) -> dict[str, str]:
     """Tile shapes as text, for `show_config`."""
-    names = {"filters in lanes": FILTERS, "pixels in lanes": PIXELS, "output rows": ROWS}
+    names: dict[str, Shapes] = {"filters in lanes": FILTERS, "pixels in lanes": PIXELS, "output rows": ROWS}
     return {
         name: ", ".join(f"{rows}x{vecs}x{machine.lanes['f4']}" for rows, vecs in shapes(table, machine))
         for name, table in names.items()

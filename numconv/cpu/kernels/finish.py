@@ -6,11 +6,11 @@ from llvmlite import ir
 from numba import literally, types
 from numba.extending import intrinsic
 
-from ..records import CALL
+from ..records import CALL_SLOT
 from .casts import store_as
 from .intrinsics import SIZES, block_record, call, call_record, fetch_or, inlined, plan_record, pointer
 
-STATUS = CALL.fields["status"][1]
+STATUS = 8 * CALL_SLOT["status"]
 
 
 @intrinsic

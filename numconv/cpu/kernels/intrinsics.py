@@ -112,7 +112,7 @@ def fma(typingctx, a, b, c):
     """``a * b + c`` in one rounding, for float32 or float64 scalars; LLVM vectorises loops of it."""
     if a not in (types.float32, types.float64) or not a == b == c:
         return None
-    return a(a, a, a), lambda ctx, builder, sig, args: emit_multiply_add(builder, *args, True)
+    return a(a, a, a), lambda ctx, builder, sig, args: emit_multiply_add(builder, args[0], args[1], args[2], True)
 
 
 @intrinsic(prefer_literal=True)
@@ -122,6 +122,6 @@ def multiply_add(typingctx, a, b, c, fused):
         return None
 
     def codegen(ctx, builder, sig, args):
-        return emit_multiply_add(builder, *args[:3], fused.literal_value)
+        return emit_multiply_add(builder, args[0], args[1], args[2], fused.literal_value)
 
     return a(a, a, a, fused), codegen
