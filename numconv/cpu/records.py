@@ -40,13 +40,13 @@ PLAN, PLAN_SLOT = _record("""
     channels x_parts o_parts pad_value item group_channels group_bytes pk_d pk_h pk_w pk_c ph_h ph_w fh fw
     taps chains passes pass_count chain_count
     steps unit_bytes units group_units group_filters unit_filters
-    chunk relu slope
+    chunk relu slope slices at_partial
     acc_item acc_pixel acc_row acc_lane acc_unit at_left at_out at_segments at_acc at_packed
     """)
 
 # What a job tells its stages (pack, micro-kernel, finish): the head of the worker's own bytes.
 BLOCK, BLOCK_SLOT = _record("""
-    n d0 h0 w0 bd bh bw unit_0 unit_1
+    n d0 h0 w0 bd bh bw first_unit end_unit unit_0 unit_1
     kd0 kd1 kh0 kh1 chain_0 chain_1
     left left_d left_h left_w left_group taps
     pixel_0 pixels row_0 rows segments

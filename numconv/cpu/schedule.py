@@ -14,10 +14,12 @@ from .machine import Machine
 
 PACKED_BYTES = 768 << 10
 """Budget of a packed input tile: with chain sums and weights it should stay in a second-level cache."""
+SLICE_BYTES = 32 << 10
+"""Budget of a panel's slice in a first-level cache."""
+UNIT_SUMS_BYTES = 256 << 10
+"""Budget of the chain sums of one unit for a chunk."""
 SUMS_BYTES = 512 << 10
-"""Budget of the chain sums of a chunk."""
-TILES_A_CHUNK = 16
-"""Tiles that pass while a panel's slice stays in L1."""
+"""Budget of the chain sums of all units of a job, where several passes add to them."""
 
 
 @dataclass(frozen=True)
@@ -174,12 +176,12 @@ class Layout:
     def chunk(self) -> int:
         """Pixels (filters in lanes) or output rows (pixels in lanes) whose chain sums are kept at a time."""
         _, h, w = self.block
-        if self.order == "filters":
-            return self.pixels if len(self.passes) > 1 else min(self.pixels, TILES_A_CHUNK * self.rows)
         if len(self.passes) > 1:
-            return h
-        whole = self.acc_item * self.parts.filters * max(w, self.width)
-        rows = max(1, (SUMS_BYTES // 8) // whole)
+            return self.pixels if self.order == "filters" else h
+        if self.order == "filters":
+            return min(self.pixels, max(1, UNIT_SUMS_BYTES // (self.width * self.acc_item * self.rows)) * self.rows)
+        row = self.acc_item * max(w, self.width) * (self.rows if self.order == "pixels" else 1)
+        rows = max(1, UNIT_SUMS_BYTES // 4 // row)
         return min(h, rows if self.order == "pixels" else -(-rows // self.rows) * self.rows)
 
     @cached_property
@@ -199,8 +201,18 @@ class Layout:
         return {"pixel": item, "row": row, "lane": lane, "unit": lane}
 
     @cached_property
+    def slices(self) -> int:
+        """Into how many slices a chain is cut, so that a panel's part of it stays in L1."""
+        if self.order != "filters":
+            return 1
+        longest = max(end - begin for begin, end in self.parts.chains)
+        return -(-longest * self.width * self.item // SLICE_BYTES)
+
+    @cached_property
     def most_units(self) -> int:
-        """Units that one job may take: their chain sums fit the budget."""
+        """Units that one job may take: where there are several passes, their chain sums have to fit the budget."""
+        if len(self.passes) == 1:
+            return self.units
         return max(1, min(self.units, SUMS_BYTES // self.sums["unit"]))
 
     @cached_property
@@ -214,7 +226,8 @@ class Layout:
             ("left", 8 * (chunk_pixels + self.rows)),
             ("out", 8 * (chunk_pixels + self.rows)),
             ("segments", 24 * (segments + 1)),
-            ("acc", self.most_units * self.sums["unit"]),
+            ("acc", self.sums["unit"] * (1 if len(self.passes) == 1 else self.most_units)),
+            ("partial", (self.chunk + self.rows) * self.width * self.item if self.slices > 1 else 0),
             ("packed", self.extent["bytes"] + self.overrun),
         ]
         for name, amount in needs:
@@ -307,7 +320,7 @@ def estimate(layout: Layout) -> float:
     packed *= -(-layout.units // layout.most_units)
     results = layout.pixels * p.filters * layout.parts.o_parts
     straight = p.channels_last == (layout.order == "filters")
-    packing = packed * layout.item * (0.06 if straight or p.channels == 1 else 0.6)
+    packing = packed * layout.item * (0.2 if straight or p.channels == 1 else 1.0)
     finishing = results * layout.item * (0.06 if straight or p.filters == 1 else 0.6)
     crowded = 1.0 if layout.offsets["slot"] <= (2 << 20) else 3.0
-    return crowded * blocks * (count * layout.units * each + packing + finishing + 1500) * (1 + 0.4 / blocks)
+    return crowded * blocks * (count * layout.units * each + packing + finishing + 1500) * (1 + 0.1 / blocks)

@@ -1,4 +1,7 @@
-"""Loads and stores that convert: from any source type to the computing type, from chain sums to the result type."""
+"""Moves that convert: from any source type to the computing type, from chain sums to the result type.
+
+Everything is emitted for `lanes` values at a time; one lane is a scalar, and computes the same bits.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,41 @@ from .intrinsics import I64, IR_TYPES, NUMBA_TYPES, SIZES
 BIT = ir.IntType(1)
 
 
-def _at(b, address, code):
-    return b.inttoptr(address, IR_TYPES[code].as_pointer())
+def _wide(kind, lanes):
+    return kind if lanes == 1 else ir.VectorType(kind, lanes)
+
+
+def _like(value, kind):
+    """The type of `kind` with as many lanes as a value has."""
+    return _wide(kind, value.type.count if isinstance(value.type, ir.VectorType) else 1)
+
+
+def _constant(kind, number):
+    """A number in every lane."""
+    return ir.Constant(kind, [number] * kind.count if isinstance(kind, ir.VectorType) else number)
+
+
+def _load(b, address, code, lanes):
+    value = b.load(b.inttoptr(address, _wide(IR_TYPES[code], lanes).as_pointer()))
+    value.align = SIZES[code]
+    return value
+
+
+def _store(b, value, address, code):
+    b.store(value, b.inttoptr(address, value.type.as_pointer())).align = SIZES[code]
+
+
+def _splat(b, scalar, lanes):
+    if lanes == 1:
+        return scalar
+    vector = ir.VectorType(scalar.type, lanes)
+    one = b.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.IntType(32)(0))
+    return b.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), lanes), None))
 
 
 def _cast(b, value, source, target):
-    """A value of one scalar code in another; integers become int64 by wrapping."""
-    kind = IR_TYPES[target]
+    """A value of one scalar code in another; integers wrap."""
+    kind = _like(value, IR_TYPES[target])
     if source == target:
         return value
     if target[0] == "f":
@@ -37,17 +68,30 @@ def load_as(typingctx, address, source, target):
     """The `source` value at an address as a `target` value: one of f4, f8, i8, u8."""
 
     def codegen(ctx, b, sig, args):
-        value = b.load(_at(b, args[0], source.literal_value))
-        value.align = SIZES[source.literal_value]
+        value = _load(b, args[0], source.literal_value, 1)
         return _cast(b, value, source.literal_value, target.literal_value)
 
     return NUMBA_TYPES[target.literal_value](types.int64, source, target), codegen
 
 
-def _call(b, name, *args):
-    kind = args[0].type
-    function = b.module.declare_intrinsic(name, [kind], ir.FunctionType(kind, [kind] * len(args)))
-    return b.call(function, args)
+@intrinsic(prefer_literal=True)
+def move(typingctx, source, source_code, target, target_code, lanes):
+    """Convert `lanes` neighbouring values at one address to neighbours at another."""
+
+    def codegen(ctx, b, sig, args):
+        old, new = source_code.literal_value, target_code.literal_value
+        _store(b, _cast(b, _load(b, args[0], old, lanes.literal_value), old, new), args[2], new)
+        return ctx.get_dummy_value()
+
+    return types.void(types.int64, source_code, types.int64, target_code, lanes), codegen
+
+
+def _call(b, name, value):
+    kind = value.type
+    if not isinstance(kind, ir.VectorType):
+        return b.call(b.module.declare_intrinsic(name, [kind], ir.FunctionType(kind, [kind])), [value])
+    name += f".v{kind.count}f{32 if isinstance(kind.element, ir.FloatType) else 64}"
+    return b.call(b.module.globals.get(name) or ir.Function(b.module, ir.FunctionType(kind, [kind]), name), [value])
 
 
 def _wrapped(b, value, kind):
@@ -56,68 +100,125 @@ def _wrapped(b, value, kind):
     Below 2^63 it is an int64. Above, floats are multiples of 2^11 at least, so that dividing by a power of two, taking
     the floor and subtracting are exact.
     """
-    full, half = ir.Constant(value.type, 2.0**64), ir.Constant(value.type, 2.0**63)
-    zero = ir.Constant(value.type, 0.0)
+    full, half, zero = (_constant(value.type, number) for number in (2.0**64, 2.0**63, 0.0))
+    wide = _like(value, I64)
     small = b.fcmp_ordered("<", _call(b, "llvm.fabs", value), half)
     rest = b.fsub(value, b.fmul(_call(b, "llvm.floor", b.fdiv(value, full)), full))  # in [0, 2^64), or NaN
     high = b.fcmp_ordered(">=", rest, half)
     folded = b.select(high, b.fsub(rest, half), rest)
     folded = b.select(b.fcmp_ordered("==", folded, folded), folded, zero)
-    number = b.fptosi(b.select(small, value, folded), I64)
-    number = b.xor(number, b.select(b.and_(high, b.not_(small)), I64(-(2**63)), I64(0)))
-    return number if kind.width == 64 else b.trunc(number, kind)
+    number = b.fptosi(b.select(small, value, folded), wide)
+    turn = b.select(b.and_(high, b.not_(small)), _constant(wide, -(2**63)), _constant(wide, 0))
+    number = b.xor(number, turn)
+    return number if kind.width == 64 else b.trunc(number, _like(value, kind))
 
 
 def _float_to_integer(b, value, target, overflow):
-    """(the integer, status bits): rounded half to even; NaN gives 0."""
+    """(the integer, where it does not fit, where it is no number): rounded half to even; NaN gives 0."""
     kind, bits, signed = IR_TYPES[target], 8 * SIZES[target], target[0] == "i"
-    low = ir.Constant(value.type, -(2.0 ** (bits - 1)) if signed else 0.0)
-    end = ir.Constant(value.type, 2.0 ** (bits - signed))
-    zero = ir.Constant(value.type, 0.0)
+    never = _constant(_like(value, BIT), 0)
     value = _call(b, "llvm.rint", value)
-    number = b.fcmp_ordered("==", value, value)
     if overflow == "wrap":
-        return _wrapped(b, value, kind), I64(0)
-    above, below = b.fcmp_ordered(">=", value, end), b.fcmp_ordered("<", value, low)
-    safe = b.select(b.and_(number, b.not_(b.or_(above, below))), value, zero)
-    integer = (b.fptosi if signed else b.fptoui)(safe, kind)
-    if overflow == "saturate":
-        top, bottom = 2 ** (bits - signed) - 1, -(2 ** (bits - 1)) if signed else 0
-        return b.select(above, kind(top), b.select(below, kind(bottom), integer)), I64(0)
-    status = b.select(b.or_(above, below), I64(OVERFLOW), I64(0))
-    return integer, b.or_(status, b.select(number, I64(0), I64(NOT_A_NUMBER)))
+        return _wrapped(b, value, kind), never, never
+    wide = _like(value, kind)
+    number = b.fcmp_ordered("==", value, value)
+    above = b.fcmp_ordered(">=", value, _constant(value.type, 2.0 ** (bits - signed)))
+    below = b.fcmp_ordered("<", value, _constant(value.type, -(2.0 ** (bits - 1)) if signed else 0.0))
+    outside = b.or_(above, below)
+    safe = b.select(b.and_(number, b.not_(outside)), value, _constant(value.type, 0.0))
+    integer = (b.fptosi if signed else b.fptoui)(safe, wide)
+    if overflow == "raise":
+        return integer, outside, b.not_(number)
+    top, bottom = 2 ** (bits - signed) - 1, -(2 ** (bits - 1)) if signed else 0
+    integer = b.select(above, _constant(wide, top), b.select(below, _constant(wide, bottom), integer))
+    return integer, never, never
 
 
 def _integer_to_integer(b, value, source, target, overflow):
-    """(the integer, status bits) of an int64 or uint64."""
-    kind, bits = IR_TYPES[target], 8 * SIZES[target]
-    narrow = b.trunc(value, kind) if bits < 64 else value
+    """(the integer, where it does not fit, nowhere) of an int64 or uint64."""
+    bits = 8 * SIZES[target]
+    wide, never = _like(value, IR_TYPES[target]), _constant(_like(value, BIT), 0)
+    narrow = b.trunc(value, wide) if bits < 64 else value
     if overflow == "wrap":
-        return narrow, I64(0)
+        return narrow, never, never
     top = 2 ** (bits - (target[0] == "i")) - 1
     bottom = -(2 ** (bits - 1)) if target[0] == "i" else 0
     compare = b.icmp_signed if source == "i8" else b.icmp_unsigned
     reach = 2**63 - 1 if source == "i8" else 2**64 - 1
-    above = compare(">", value, I64(top)) if top < reach else BIT(0)
-    below = compare("<", value, I64(bottom)) if source == "i8" else BIT(0)
-    if overflow == "saturate":
-        return b.select(above, kind(top), b.select(below, kind(bottom), narrow)), I64(0)
-    return narrow, b.select(b.or_(above, below), I64(OVERFLOW), I64(0))
+    above = compare(">", value, _constant(value.type, top)) if top < reach else never
+    below = compare("<", value, _constant(value.type, bottom)) if source == "i8" else never
+    if overflow == "raise":
+        return narrow, b.or_(above, below), never
+    return b.select(above, _constant(wide, top), b.select(below, _constant(wide, bottom), narrow)), never, never
+
+
+def _any(b, mask):
+    """Whether any lane of a mask is set."""
+    if not isinstance(mask.type, ir.VectorType):
+        return mask
+    lanes = ir.IntType(mask.type.count)
+    return b.icmp_unsigned("!=", b.bitcast(mask, lanes), lanes(0))
+
+
+def _rectified(b, value, kind, slope, signed):
+    """Activation 0 none, 1 relu (NaN and -0 stay), 2 leaky relu."""
+    zero = _constant(value.type, 0)
+    if isinstance(_element(value), ir.IntType):
+        below = b.icmp_signed("<", value, zero) if signed else _constant(_like(value, BIT), 0)
+        leaky = value
+    else:
+        below, leaky = b.fcmp_ordered("<", value, zero), b.fmul(value, slope)
+    cut = b.select(b.icmp_signed("==", kind, I64(1)), zero, leaky)
+    changed = b.select(below, cut, value)
+    return b.select(b.icmp_signed("==", kind, I64(0)), value, changed)
+
+
+def _element(value):
+    return value.type.element if isinstance(value.type, ir.VectorType) else value.type
 
 
 @intrinsic(prefer_literal=True)
-def store_as(typingctx, address, value, source, target, overflow):
-    """Convert a chain sum (`source`: f4, f8, i8, u8) to `target` and store it; returns CALL.status bits."""
+def finish_values(typingctx, sums, bias, out, activation, kinds, lanes):
+    """Bias, activation, conversion and store of `lanes` neighbouring chain sums; returns CALL.status bits.
+
+    `bias` is (address or 0, whether all lanes share one value), `activation` is (kind, address of the slope), `kinds`
+    is "acc>target:overflow", for example "f4>u1:saturate".
+    """
+    acc, rest = kinds.literal_value.split(">")
+    target, overflow = rest.split(":")
+    n = lanes.literal_value
+
+    def with_bias(b, value, address, shared):
+        before = b.block
+        with b.if_then(b.icmp_signed("!=", address, I64(0))):
+            with b.if_else(b.icmp_signed("!=", shared, I64(0))) as (one, each):
+                with one:
+                    same, at_same = _splat(b, _load(b, address, acc, 1), n), b.block
+                with each:
+                    own, at_own = _load(b, address, acc, n), b.block
+            amount = b.phi(value.type)
+            amount.add_incoming(same, at_same)
+            amount.add_incoming(own, at_own)
+            plus = b.add if acc[0] in "iu" else b.fadd
+            total, after = plus(value, amount), b.block
+        result = b.phi(value.type)
+        result.add_incoming(value, before)
+        result.add_incoming(total, after)
+        return result
 
     def codegen(ctx, b, sig, args):
-        old, new = source.literal_value, target.literal_value
-        if new[0] == "f":
-            result, status = _cast(b, args[1], old, new), I64(0)
-        elif old[0] == "f":
-            result, status = _float_to_integer(b, args[1], new, overflow.literal_value)
-        else:
-            result, status = _integer_to_integer(b, args[1], old, new, overflow.literal_value)
-        b.store(result, _at(b, args[0], new)).align = SIZES[new]
-        return status
+        value = _load(b, args[0], acc, n)
+        value = with_bias(b, value, b.extract_value(args[1], 0), b.extract_value(args[1], 1))
+        kind, slope = b.extract_value(args[3], 0), _load(b, b.extract_value(args[3], 1), acc, 1)
+        value = _rectified(b, value, kind, _splat(b, slope, n), acc != "u8")
+        if target[0] == "f":
+            _store(b, _cast(b, value, acc, target), args[2], target)
+            return I64(0)
+        convert = _float_to_integer if acc[0] == "f" else lambda b, v, t, o: _integer_to_integer(b, v, acc, t, o)
+        integer, outside, unknown = convert(b, value, target, overflow)
+        _store(b, integer, args[2], target)
+        status = b.select(_any(b, outside), I64(OVERFLOW), I64(0))
+        return b.or_(status, b.select(_any(b, unknown), I64(NOT_A_NUMBER), I64(0)))
 
-    return types.int64(types.int64, value, source, target, overflow), codegen
+    pair = types.UniTuple(types.int64, 2)
+    return types.int64(types.int64, pair, types.int64, pair, kinds, lanes), codegen

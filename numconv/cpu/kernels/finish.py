@@ -2,50 +2,32 @@
 
 from __future__ import annotations
 
-from llvmlite import ir
-from numba import literally, types
-from numba.extending import intrinsic
+from numba import literally
 
 from ..records import CALL_SLOT
-from .casts import store_as
-from .intrinsics import SIZES, block_record, call, call_record, fetch_or, inlined, plan_record, pointer
+from .casts import finish_values
+from .intrinsics import SIZES, block_record, call, call_record, fetch_or, inlined, plan_record, pointer, size_of
 
 STATUS = 8 * CALL_SLOT["status"]
 
 
-@intrinsic
-def rectified(typingctx, value, kind, slope):
-    """Activation 0 none, 1 relu, 2 leaky relu of one value, by selects."""
-
-    def codegen(ctx, b, sig, args):
-        x, kind_, slope_ = args
-        real = not isinstance(x.type, ir.IntType)
-        zero = ir.Constant(x.type, 0)
-        signed = sig.args[0] != types.uint64
-        below = b.fcmp_ordered("<", x, zero) if real else b.icmp_signed("<", x, zero) if signed else ir.IntType(1)(0)
-        leaky = b.fmul(x, slope_) if real else x
-        cut = b.select(b.icmp_signed("==", kind_, kind_.type(1)), zero, leaky)
-        return b.select(b.and_(below, b.icmp_signed("!=", kind_, kind_.type(0))), cut, x)
-
-    return value(value, types.int64, value), codegen
-
-
 @inlined
-def finish_run(sums, bias, out, count, activation, acc, target, overflow):
+def finish_run(sums, bias, out, count, activation, kinds, acc, target):
     """Finish `count` values; sums, bias and out are (address, step), activation is (kind, slope's address)."""
+    literally(kinds)
     literally(acc)
     literally(target)
-    literally(overflow)
     status = 0
-    kind, slope = activation[0], pointer(activation[1], acc)[0]
-    if bias[0] == 0:
-        for i in range(count):
-            value = rectified(pointer(sums[0] + i * sums[1], acc)[0], kind, slope)
-            status |= store_as(out[0] + i * out[1], value, acc, target, overflow)
+    if sums[1] == size_of(acc) and out[1] == size_of(target) and count >= 8:
+        shared = 1 if bias[1] == 0 else 0
+        for n in range(0, count, 8):
+            i = min(n, count - 8)  # the last vector overlaps
+            here = 0 if bias[0] == 0 else bias[0] + i * bias[1]
+            status |= finish_values(sums[0] + i * sums[1], (here, shared), out[0] + i * out[1], activation, kinds, 8)
     else:
         for i in range(count):
-            value = pointer(sums[0] + i * sums[1], acc)[0] + pointer(bias[0] + i * bias[1], acc)[0]
-            status |= store_as(out[0] + i * out[1], rectified(value, kind, slope), acc, target, overflow)
+            here = 0 if bias[0] == 0 else bias[0] + i * bias[1]
+            status |= finish_values(sums[0] + i * sums[1], (here, 1), out[0] + i * out[1], activation, kinds, 1)
     return status
 
 
@@ -60,6 +42,7 @@ def add_bias(sums, bias, count, acc):
 def finish(acc, target, overflow, activated):
     """`acc`: code of the chain sums; `target`: of out; `activated`: plan.activate runs over the sums in between."""
     acc_size, out_size = SIZES[acc], SIZES[target]
+    kinds = f"{acc}>{target}:{overflow}"
 
     def kernel(plan_address, call_address, slot, _):
         plan, call_, block = plan_record(plan_address), call_record(call_address), block_record(slot)
@@ -97,7 +80,7 @@ def finish(acc, target, overflow, activated):
                     for i in range(count):
                         status |= finish_run(
                             (here + i * plan.acc_pixel, acc_size), (bias_left, acc_size),
-                            (there + i * call_.o_w, out_size), lanes, activation, acc, target, overflow,
+                            (there + i * call_.o_w, out_size), lanes, activation, kinds, acc, target,
                         )  # fmt: skip
                     continue
                 for lane in range(lanes):
@@ -106,7 +89,7 @@ def finish(acc, target, overflow, activated):
                     row = (here + lane * plan.acc_lane, acc_size if pixels_together else plan.acc_pixel)
                     to = (there + shift, out_size if pixels_together else call_.o_w)
                     value = 0 if bias_left == 0 else bias_left + lane * acc_size
-                    status |= finish_run(row, (value, 0), to, count, activation, acc, target, overflow)
+                    status |= finish_run(row, (value, 0), to, count, activation, kinds, acc, target)
         if status != 0:
             fetch_or(call_address + STATUS, status)
 

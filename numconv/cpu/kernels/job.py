@@ -2,9 +2,10 @@
 
     for pass in passes            tap rows whose input, with the block's halo, fits the workspace: nearly always one
         pack                      unless the block's receptive field can be read in place
-        for chunk in block        about 16 tiles of pixels: their chain sums stay in cache
-            micro-kernel          chains > units > tiles
-            finish                bias, activation, conversion, store: what the micro-kernel has not stored itself
+        for chunk in block        pixels whose chain sums stay in cache: mostly the whole block
+            for unit              all units at a time where there are several passes, which need all chain sums
+                micro-kernel      chains > tiles
+                finish            bias, activation, conversion, store: what the micro-kernel has not stored itself
 
 The stages are kernels of the same signature, called by address; they find what to do in the BLOCK record at the head
 of the worker's bytes. A chunk is a range of the block's pixels, numbered row by row; with pixels in lanes it is whole
@@ -27,8 +28,8 @@ def place(plan, block, call, job):
     block.bd = min(plan.BD, plan.OD - block.d0)
     block.bh = min(plan.BH, plan.OH - block.h0)
     block.bw = min(plan.BW, plan.OW - block.w0)
-    block.unit_0 = part * call.unit_block
-    block.unit_1 = min(plan.units, block.unit_0 + call.unit_block)
+    block.first_unit = part * call.unit_block
+    block.end_unit = min(plan.units, block.first_unit + call.unit_block)
 
 
 @inlined
@@ -133,8 +134,11 @@ def job(rows, by_rows):
                 segments(plan, block, call_, slot, by_rows)
                 if not by_rows:
                     left_offsets(plan, block, call_, slot, rows)
-                call(plan.micro, stage)
-                if p == plan.pass_count - 1:
-                    call(plan.finish, stage)
+                step = 1 if plan.pass_count == 1 else block.end_unit - block.first_unit
+                for unit in range(block.first_unit, block.end_unit, step):
+                    block.unit_0, block.unit_1 = unit, unit + step
+                    call(plan.micro, stage)
+                    if p == plan.pass_count - 1:
+                        call(plan.finish, stage)
 
     return kernel

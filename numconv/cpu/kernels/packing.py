@@ -13,27 +13,30 @@ from __future__ import annotations
 
 from numba import literally
 
-from .casts import load_as
+from .casts import load_as, move
 from .intrinsics import SIZES, block_record, call_record, inlined, plan_record, pointer, size_of
 
 
 @inlined
 def copy_run(source, source_step, source_code, target, target_step, target_code, count):
-    """Copy and convert `count` values at constant steps; unit steps are worth loops that LLVM vectorises."""
+    """Copy and convert `count` values at constant steps. Neighbours go by vectors, the last of which overlaps."""
     literally(source_code)
     literally(target_code)
     size, target_size = size_of(source_code), size_of(target_code)
-    values = pointer(target, target_code)
-    if target_step == target_size and source_step == size:
-        for i in range(count):
-            values[i] = load_as(source + i * size, source_code, target_code)
-    elif target_step == target_size:
-        for i in range(count):
-            values[i] = load_as(source + i * source_step, source_code, target_code)
+    if target_step == target_size and source_step == size and count >= 4:
+        if count >= 16:
+            for i in range(0, count - 15, 16):
+                move(source + i * size, source_code, target + i * target_size, target_code, 16)
+            i = count - 16
+            move(source + i * size, source_code, target + i * target_size, target_code, 16)
+        else:
+            for i in range(0, count - 3, 4):
+                move(source + i * size, source_code, target + i * target_size, target_code, 4)
+            i = count - 4
+            move(source + i * size, source_code, target + i * target_size, target_code, 4)
     else:
         for i in range(count):
-            value = load_as(source + i * source_step, source_code, target_code)
-            pointer(target + i * target_step, target_code)[0] = value
+            move(source + i * source_step, source_code, target + i * target_step, target_code, 1)
 
 
 @inlined
@@ -117,8 +120,8 @@ def pack_planes(source, target):
         channel_0, channel_1 = 0, plan.channels
         if plan.group_units > 0:  # only the groups whose filters this job computes
             per = plan.channels // (plan.units // plan.group_units)
-            channel_0 = block.unit_0 // plan.group_units * per
-            channel_1 = ((block.unit_1 - 1) // plan.group_units + 1) * per
+            channel_0 = block.first_unit // plan.group_units * per
+            channel_1 = ((block.end_unit - 1) // plan.group_units + 1) * per
         for c in range(channel_0, channel_1):
             pad = pads[c % plan.x_parts]
             plane = call.x + block.n * call.x_n + c // plan.x_parts * call.x_c + c % plan.x_parts * size

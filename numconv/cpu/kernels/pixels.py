@@ -45,12 +45,12 @@ def filters_by_pixels(scalar, rows, vecs, lanes, fused, integers):
         first_row = block.left + d * block.left_d + block.row_0 * block.left_h
         pixels = (block.rows - 1) * (block.left_h // size) + block.bw
         offsets = steps_of(rows, size)
-        for chain in range(block.chain_0, block.chain_1):
-            begin, end = chains[chain], chains[chain + 1]
-            for unit in range(block.unit_0, block.unit_1):
-                plane = first_row + unit // plan.group_units * block.left_group
+        for unit in range(block.unit_0, block.unit_1):
+            plane = first_row + unit // plan.group_units * block.left_group
+            sums = slot + plan.at_acc + (unit - block.unit_0) * plan.acc_unit
+            for chain in range(block.chain_0, block.chain_1):
+                begin, end = chains[chain], chains[chain + 1]
                 weights = call.weights + unit * plan.unit_bytes + begin * (rows * size)
-                sums = slot + plan.at_acc + (unit - block.unit_0) * plan.acc_unit
                 for p in range(0, pixels, width):
                     tile, left = zeros(scalar, rows, vecs, lanes, fused), weights
                     here = plane + p * size
@@ -120,10 +120,10 @@ def rows_by_pixels(scalar, rows, vecs, lanes, fused, integers):
         first_row = block.left + d * block.left_d + block.row_0 * block.left_h
         row_steps = plan.steps // (plan.KD * plan.KH)
         pitch, back = block.left_h, row_steps * size
-        for chain in range(block.chain_0, block.chain_1):
-            for unit in range(block.unit_0, block.unit_1):
-                plane = first_row + unit // plan.group_units * block.left_group
-                sums = slot + plan.at_acc + (unit - block.unit_0) * plan.acc_unit
+        for unit in range(block.unit_0, block.unit_1):
+            plane = first_row + unit // plan.group_units * block.left_group
+            sums = slot + plan.at_acc + (unit - block.unit_0) * plan.acc_unit
+            for chain in range(block.chain_0, block.chain_1):
                 for r in range(0, block.rows, rows):
                     for w in range(0, block.bw, width):
                         tile, begin = zeros(scalar, rows, vecs, lanes, fused), chains[chain]

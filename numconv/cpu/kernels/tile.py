@@ -199,6 +199,19 @@ def add_stored(typingctx, tile, address, offsets):
 
 
 @intrinsic
+def load(typingctx, tile, address, offsets):
+    """The tile stored at ``address + offsets[i]``, of the same shape as `tile`."""
+
+    def codegen(ctx, b, sig, args):
+        value, base, offsets_ = args
+        for q, cell in _cells(b, tile, offsets_, base):
+            value = b.insert_value(value, _load(b, tile, cell), q)
+        return value
+
+    return tile(tile, types.int64, _offsets(tile)), codegen
+
+
+@intrinsic
 def store(typingctx, tile, address, offsets):
     """Write row i to ``address + offsets[i]``."""
 
