@@ -47,10 +47,6 @@ class ConvFrame(NamedTuple):
         batch = (None,) if self.batched else ()
         return (*batch, *self.x_sample), (*batch, *self.out_sample)
 
-    def runs(self, x: np.ndarray, out: np.ndarray) -> Iterator[Run]:
-        """One run."""
-        yield x, self.axes, out, self.axes
-
 
 class BankFrame(NamedTuple):
     """A bare array of `ndim` axes, filtered along `axes`; `bank`: the result has an axis of filters."""

@@ -13,7 +13,7 @@ from ._arguments import as_array, check_out, check_threads
 from ._frames import BankFrame, ConvFrame
 from ._problem import Problem
 from ._views import canonical, canonical_strides
-from .cpu import direct, execute, runner
+from .cpu import direct, execute
 from .cpu.machine import machine
 from .cpu.memory import address_of
 
@@ -28,7 +28,7 @@ class Engine:
     def __init__(self, name: str, problem: Problem, w: np.ndarray, bias: np.ndarray | None) -> None:
         """`w` is canonical."""
         self.name, self.problem, self.w, self.bias = name, problem, w, bias
-        self.kernel_problem = kernel_problem(problem)
+        self.kernel_problem = problem if _has_f16c() else kernel_problem(problem)
         self.pieces = None
         if problem.method != "reference":
             self.pieces = execute.pieces_of(self.kernel_problem, w, bias)
@@ -47,11 +47,10 @@ class Engine:
 
     def _run_pieces(self, x: np.ndarray, x_axes: tuple, out: np.ndarray, o_axes: tuple, threads: int | None) -> None:
         samples = x.shape[0] if x_axes[0] == 0 else 1
-        workers = threads or runner.default_workers()
         x_strides, o_strides = canonical_strides(x.strides, x_axes), canonical_strides(out.strides, o_axes)
-        status = 0
+        x_address, o_address, status = address_of(x), address_of(out), 0
         for piece in self.pieces:  # type: ignore[union-attr]
-            status |= execute.run(piece, address_of(x), x_strides, address_of(out), o_strides, samples, workers)
+            status |= execute.run(piece, x_address, x_strides, o_address, o_strides, samples, threads)
         if status:
             execute.raise_overflow(self.name, self.problem, status)
 
@@ -75,11 +74,14 @@ class Engine:
             raise OverflowError(f"{self.name}: {error}") from None
 
 
+@lru_cache(maxsize=1)
+def _has_f16c() -> bool:
+    return machine().f16c
+
+
 @lru_cache(maxsize=1024)
 def kernel_problem(problem: Problem) -> Problem:
-    """The problem as kernels see it: float16 is float32 to them where the CPU has no instructions for it."""
-    if machine().f16c:
-        return problem
+    """The problem as kernels see it on a CPU without instructions for float16: float32 to them."""
 
     def single(dtype: np.dtype) -> np.dtype:
         return np.dtype(np.float32) if dtype == np.float16 else dtype
@@ -95,7 +97,11 @@ def compute(engine: Engine, frame: Frame, x: np.ndarray, out: Any, threads: int 
     else:
         check_out(engine.name, out, shape, problem.result)
         target = np.empty(shape, problem.result) if np.may_share_memory(x, out) else out
-    if 0 not in shape:
+    if 0 in shape:
+        pass
+    elif isinstance(frame, ConvFrame):
+        engine.run(x, frame.axes, target, frame.axes, threads)
+    else:
         for run in frame.runs(x, target):
             engine.run(*run, threads)
     if target is not out:

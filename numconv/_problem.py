@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -68,6 +69,11 @@ class Problem:
     slope: float
     overflow: str
     method: str
+
+    @cached_property
+    def schedules(self) -> dict[str, Any]:
+        """How the problem was scheduled, by type of lanes: kept with the problem, which callers cache."""
+        return {}
 
     @cached_property
     def out_spatial(self) -> Triple:

@@ -39,5 +39,5 @@ def canonical(array: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
 
 def canonical_weights(w: np.ndarray, ndim: int, channels_last: bool, flip: bool) -> np.ndarray:
     """Weights as (KD, KH, KW, C // G, F), reversed in space for a convolution in the mathematician's sense."""
-    view = canonical(w, weight_axes(ndim, channels_last))
+    view = w[(None,) * (3 - ndim)] if channels_last else canonical(w, weight_axes(ndim, channels_last))
     return view[::-1, ::-1, ::-1] if flip else view

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from .._problem import Problem
 from . import cache
 from .machine import Machine, machine
-from .memory import aligned_empty
+from .memory import aligned_empty, aligned_zeros
 from .records import BLOCK, PLAN, PLAN_SLOT
 from .schedule import Layout, Parts, estimate, layouts
 
@@ -30,6 +31,7 @@ class Schedule:
     acc_code: str
     in_place: bool  # the interior of an input of contiguous channels is read where it is
     direct: bool  # full panels go straight to an out of contiguous filters
+    launches: dict[tuple, Any] = field(default_factory=dict)  # of `execute`
     _taps_at: dict[tuple[int, ...], np.ndarray] = field(default_factory=dict)
 
     @cached_property
@@ -38,10 +40,23 @@ class Schedule:
         return self.plan.ctypes.data
 
     @cached_property
+    def seconds(self) -> float:
+        """Roughly what one worker takes for a sample: for the choice of runner and the length of slices."""
+        return self.problem.flops / 60e9
+
+    @cached_property
     def blocks(self) -> int:
         """Output blocks of a sample."""
         d, h, w = self.layout.blocks
         return d * h * w
+
+    @cached_property
+    def weights_shape(self) -> tuple[int, int, int, int, int, str]:
+        """Steps, groups, filters of a group and of a unit, units of a group, scalar code."""
+        layout = self.layout
+        parts = layout.parts
+        sizes = parts.chains[-1][1], parts.problem.groups, parts.filters, layout.unit_filters, layout.group_units
+        return (*sizes, parts.scalar)
 
     @cached_property
     def least_filter_blocks(self) -> int:
@@ -80,7 +95,6 @@ def code_of(dtype: np.dtype) -> str:
     return f"f{dtype.itemsize // 2}" if dtype.kind == "c" else f"{dtype.kind}{dtype.itemsize}"
 
 
-@lru_cache(maxsize=1024)
 def build(problem: Problem, scalar: str) -> Schedule:
     """Schedule a problem whose products are made in lanes of `scalar`: f4 or f8, for integers also i8."""
     cpu = machine()
@@ -205,15 +219,19 @@ def _taps_in_place(schedule: Schedule, strides: tuple[int, ...]) -> np.ndarray:
 
 def pack_weights(schedule: Schedule, w: np.ndarray) -> np.ndarray:
     """Weights (KD, KH, KW, C // G, F) as units: (units, steps, filters of a unit), the last unit of a group padded."""
-    p, layout = schedule.problem, schedule.layout
-    parts = layout.parts
-    real = _real_weights(w, parts)
-    steps, filters, per = parts.chains[-1][1], parts.filters, layout.unit_filters
-    real = real.reshape(steps, p.groups, filters)
-    packed = aligned_empty((p.groups, layout.group_units, steps, per), parts.scalar)
+    steps, groups, filters, per, units, scalar = schedule.weights_shape
+    real = _real_weights(w, schedule.layout.parts)
+    if per == 1:
+        return np.ascontiguousarray(real.reshape(steps, groups * filters).T)
+    real = real.reshape(steps, groups, filters)
     whole = filters // per
+    if whole == 0 and groups == 1:
+        packed = aligned_zeros((steps, per), scalar)
+        packed[:, :filters] = real[:, 0]
+        return packed
+    packed = aligned_empty((groups, units, steps, per), scalar)
     if whole:
-        packed[:, :whole] = real[:, :, : whole * per].reshape(steps, p.groups, whole, per).transpose(1, 2, 0, 3)
+        packed[:, :whole] = real[:, :, : whole * per].reshape(steps, groups, whole, per).transpose(1, 2, 0, 3)
     if filters % per:
         packed[:, whole, :, filters % per :] = 0  # lanes that hold no filter, and are not stored
         packed[:, whole, :, : filters % per] = real[:, :, whole * per :].transpose(1, 0, 2)
@@ -223,7 +241,7 @@ def pack_weights(schedule: Schedule, w: np.ndarray) -> np.ndarray:
 def _real_weights(w: np.ndarray, parts: Parts) -> np.ndarray:
     """Weights in lanes' type; a complex product as four real ones: (re, im) of x times (re, im) of the result."""
     if w.dtype.kind != "c":
-        return w if w.dtype == parts.scalar else w.astype(parts.scalar)
+        return w if w.dtype.str[1:] == parts.scalar else w.astype(parts.scalar)
     w = w.astype(f"c{2 * int(parts.scalar[1])}")
     real = np.stack([w.real, w.imag], axis=-1)  # from a real x, or the real part of x
     if parts.x_parts == 1:

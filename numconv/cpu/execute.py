@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,60 +14,64 @@ from .direct import Schedule
 from .memory import address_of, borrow_workspace, give_back
 from .records import CALL, CALL_SLOT, NOT_A_NUMBER, OVERFLOW
 
-SECONDS_A_FLOP = 1 / 60e9
-"""A guess, for the choice of runner and the length of slices; it is no part of any result."""
 
-_TEMPLATE = array("q", bytes(CALL.itemsize))
-_SLOT = CALL_SLOT
-
-
-@dataclass(frozen=True)
-class Piece:
-    """One real convolution: which parts of complex numbers it reads and writes (0 real, 1 imaginary)."""
+class Piece(NamedTuple):
+    """One real convolution: which part of complex numbers it reads and writes (0 real, 1 imaginary)."""
 
     schedule: Schedule
     weights: np.ndarray
     weights_address: int
     bias: np.ndarray | None
     bias_address: int
-    x_part: int
-    out_part: int
+    part: int
+
+
+class Launch(NamedTuple):
+    """What calls of one schedule with the same strides, samples and workers have in common."""
+
+    call: array[int]  # a CALL record, to be copied and completed
+    jobs: int
+    workers: int
+    seconds: float  # that one worker would take, roughly
+    workspace_bytes: int
 
 
 def pieces_of(problem: Problem, w: np.ndarray, bias: np.ndarray | None) -> list[Piece] | None:
     """Pack the weights (canonical) of a problem; None where only exact integers of Python's can hold the sums."""
-    scalar = lanes_of(problem, w)
-    if scalar is None:
-        return None
-    schedule = direct.build(problem, scalar)
+    scalar = _REAL_LANES.get(problem.compute.char) or _integer_lanes(problem, w)
+    schedule = problem.schedules.get(scalar)
+    if schedule is None:
+        schedule = problem.schedules[scalar] = direct.build(problem, scalar)
     weights = direct.pack_weights(schedule, w)
-    biases = _biases(problem, schedule, bias)
+    at = address_of(weights)
+    if problem.compute.kind != "c":
+        if bias is None:
+            return [Piece(schedule, weights, at, None, 0, 0)]
+        values = np.ascontiguousarray(bias, problem.compute)
+        return [Piece(schedule, weights, at, values, address_of(values), 0)]
+    biases = _complex_biases(problem, schedule, bias)
     split = problem.x_dtype.kind == "c" and problem.w_dtype.kind != "c"
-    result = []
-    for part, values in zip((0, 1) if split else (0,), biases, strict=False):
-        at = 0 if values is None else address_of(values)
-        result.append(Piece(schedule, weights, address_of(weights), values, at, part, part))
-    return result
+    return [
+        Piece(schedule, weights, at, values, 0 if values is None else address_of(values), part)
+        for part, values in zip((0, 1) if split else (0,), biases, strict=False)
+    ]
 
 
-def _biases(problem: Problem, schedule: Schedule, bias: np.ndarray | None) -> list[np.ndarray | None]:
+_REAL_LANES = {"f": "f4", "d": "f8", "F": "f4", "D": "f8"}
+
+
+def _complex_biases(problem: Problem, schedule: Schedule, bias: np.ndarray | None) -> list[np.ndarray | None]:
     """The bias of each piece: real and imaginary, or interleaved where the filters are."""
     if bias is None:
         return [None, None]
     values = np.ascontiguousarray(bias, problem.compute)
-    if problem.compute.kind != "c":
-        return [values]
     if schedule.layout.parts.o_parts == 2:
         return [values.view(values.real.dtype)]
     return [np.ascontiguousarray(values.real), np.ascontiguousarray(values.imag)]
 
 
-def lanes_of(problem: Problem, w: np.ndarray) -> str | None:
-    """Scalar code of the lanes. Integers go through float lanes where a chain's sums are exact in them."""
-    if not problem.exact:
-        return f"f{problem.compute.itemsize // (2 if problem.compute.kind == 'c' else 1)}"
-    if problem.method == "reference":
-        return None
+def _integer_lanes(problem: Problem, w: np.ndarray) -> str:
+    """Scalar code of the lanes of integers: float lanes where a chain's sums are exact in them."""
     largest = _magnitude(problem.x_dtype)
     chain = largest * _magnitude(problem.w_dtype) * KC
     if chain >= 1 << 24:
@@ -103,41 +107,65 @@ def sums_fit(problem: Problem, x: np.ndarray, w: np.ndarray, bias: np.ndarray | 
     return max(values, pad) * int(taps) + offset < room
 
 
-def run(piece: Piece, x: int, x_strides: tuple, out: int, o_strides: tuple, samples: int, workers: int) -> int:
+def run(piece: Piece, x: int, x_strides: tuple, out: int, o_strides: tuple, samples: int, threads: int | None) -> int:
     """Run a piece on addresses and canonical byte strides (n, d, h, w, channels); returns CALL.status."""
-    schedule = piece.schedule
-    layout = schedule.layout
-    units = layout.units
-    jobs = schedule.blocks * samples
-    seconds = schedule.problem.flops * SECONDS_A_FLOP * samples
+    schedule, part = piece.schedule, piece.part
+    if schedule.seconds * samples < runner.HANDOVER:
+        threads = 1
+    elif threads is None:
+        threads = runner.default_workers()
+    key = (part, x_strides, o_strides, samples, threads)
+    launch = schedule.launches.get(key)
+    if launch is None:
+        launch = _remember(schedule, key, _launch(schedule, part, x_strides, o_strides, samples, threads))
+    call = launch.call[:]
+    if part:
+        x, out = x + schedule.x_item, out + schedule.out_item
+    space, address = borrow_workspace(launch.workspace_bytes)
+    call[_WORKSPACE] = address
+    call[_X], call[_OUT], call[_BIAS], call[_WEIGHTS] = x, out, piece.bias_address, piece.weights_address
+    try:
+        runner.run(call, call.buffer_info()[0], launch.jobs, launch.workers, launch.seconds)
+    finally:
+        give_back(space, address)
+    return call[_STATUS]
+
+
+def _launch(schedule: Schedule, part: int, x_strides: tuple, o_strides: tuple, samples: int, threads: int) -> Launch:
+    """Jobs: blocks of samples, and ranges of filter units where there are few blocks for the workers."""
+    units, parts = schedule.layout.units, schedule.layout.parts
+    jobs, seconds = schedule.blocks * samples, schedule.seconds * samples
     filter_blocks = schedule.least_filter_blocks
-    if workers > 1 and jobs * filter_blocks < 4 * workers and seconds > 1e-4:
-        filter_blocks = min(units, max(filter_blocks, -(-4 * workers // jobs)))
+    if threads > 1 and jobs * filter_blocks < 4 * threads:
+        filter_blocks = min(units, max(filter_blocks, -(-4 * threads // jobs)))
     unit_block = -(-units // filter_blocks)
     filter_blocks = -(-units // unit_block)
-    jobs *= filter_blocks
-    workers = min(workers, jobs)
-    call = _TEMPLATE[:]
-    call[0], call[1], call[4] = schedule.job, schedule.plan_address, schedule.slot_bytes
-    space = borrow_workspace(workers * schedule.slot_bytes)
-    call[3] = address_of(space)
-    item, parts = layout.item, layout.parts
-    source, target = x + piece.x_part * schedule.x_item, out + piece.out_part * schedule.out_item
-    call[_X : _X + 4] = array("q", (source, target, piece.bias_address, piece.weights_address))
-    if schedule.in_place and x_strides[4] == parts.x_parts * item:
-        call[_SLOT["taps"]] = schedule.taps_at(x_strides)
-    call[_SLOT["direct"]] = schedule.direct and o_strides[4] == parts.o_parts * item
-    call[_SLOT["part"]] = piece.x_part
-    call[_SLOT["filter_blocks"]], call[_SLOT["unit_block"]] = filter_blocks, unit_block
+    item = schedule.layout.item
+    in_place = schedule.in_place and x_strides[4] == parts.x_parts * item
+    fields = {
+        "kernel": schedule.job, "plan": schedule.plan_address, "slot_bytes": schedule.slot_bytes, "part": part,
+        "direct": schedule.direct and o_strides[4] == parts.o_parts * item,
+        "taps": schedule.taps_at(x_strides) if in_place else 0,
+        "filter_blocks": filter_blocks, "unit_block": unit_block,
+    }  # fmt: skip
+    call = array("q", bytes(CALL.itemsize))
+    for name, value in fields.items():
+        call[CALL_SLOT[name]] = value
     call[_STRIDES:] = array("q", x_strides + o_strides)
-    try:
-        runner.run(call, call.buffer_info()[0], jobs, workers, seconds)
-    finally:
-        give_back(space)
-    return call[_SLOT["status"]]
+    jobs *= filter_blocks
+    workers = min(threads, jobs)
+    return Launch(call, jobs, workers, seconds, workers * schedule.slot_bytes)
 
 
-_X, _STRIDES = CALL_SLOT["x"], CALL_SLOT["x_n"]
+def _remember(schedule: Schedule, key: tuple, launch: Launch) -> Launch:
+    if len(schedule.launches) >= 64:  # ever new batch sizes or strides
+        schedule.launches.clear()
+    schedule.launches[key] = launch
+    return launch
+
+
+_X, _OUT, _BIAS, _WEIGHTS = (CALL_SLOT[name] for name in ("x", "out", "bias", "weights"))
+_WORKSPACE, _STATUS, _STRIDES = (CALL_SLOT[name] for name in ("workspace", "status", "x_n"))
 
 
 def raise_overflow(name: str, problem: Problem, status: int) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ctypes
 from collections import deque
+from math import prod
 
 import numpy as np
 
 ALIGNMENT = 64
 """A cache line, and the widest vector: a vector load that crosses a line costs two."""
 
-_SPARE: deque[np.ndarray] = deque(maxlen=4)  # fresh pages cost 0.25 us for every 4 KiB: workspaces are used again
+_SPARE: deque[tuple[np.ndarray, int]] = deque(maxlen=4)  # used again: fresh pages cost 0.25 us for every 4 KiB
 
 
 def address_of(a: np.ndarray) -> int:
@@ -24,23 +25,29 @@ def address_of(a: np.ndarray) -> int:
 def aligned_empty(shape: tuple[int, ...], dtype: np.dtype | str) -> np.ndarray:
     """An uninitialised array that begins at a cache line."""
     dtype = np.dtype(dtype)
-    size = dtype.itemsize
-    for n in shape:
-        size *= n
-    space = np.empty(size + ALIGNMENT, np.uint8)
-    start = -address_of(space) % ALIGNMENT
-    return space[start : start + size].view(dtype).reshape(shape)
+    space = np.empty(prod(shape) * dtype.itemsize + ALIGNMENT, np.uint8)
+    return np.ndarray(shape, dtype, space, -address_of(space) % ALIGNMENT)
 
 
-def borrow_workspace(size: int) -> np.ndarray:
-    """At least `size` aligned bytes that nobody else uses, until they are given back."""
+def aligned_zeros(shape: tuple[int, ...], dtype: np.dtype | str) -> np.ndarray:
+    """An array of zeros that begins at a cache line."""
+    array = aligned_empty(shape, dtype)
+    array.fill(0)
+    return array
+
+
+def borrow_workspace(size: int) -> tuple[np.ndarray, int]:
+    """At least `size` aligned bytes that nobody else uses until they are given back, and their address."""
     try:
-        space = _SPARE.pop()
+        space, address = _SPARE.pop()
+        if space.size >= size:
+            return space, address
     except IndexError:
-        return aligned_empty((size,), "u1")
-    return space if space.size >= size else aligned_empty((size,), "u1")
+        pass
+    space = aligned_empty((size,), "u1")
+    return space, address_of(space)
 
 
-def give_back(space: np.ndarray) -> None:
+def give_back(space: np.ndarray, address: int) -> None:
     """Let the next call use a workspace."""
-    _SPARE.append(space)
+    _SPARE.append((space, address))

@@ -38,6 +38,10 @@ def run(call: array[int], call_address: int, jobs: int, workers: int, seconds: f
     KeyboardInterrupt (and whatever else a signal handler raises) comes through within 0.2 s, when no worker runs any
     more. A call from inside another, by a signal handler or a finaliser, is serial.
     """
+    if seconds < KEEP_GIL:
+        call[_NEXT], call[_LAST] = 0, jobs
+        _worker()[2](call_address, 0)
+        return
     thread = threading.get_ident()
     if thread in _running or pool.inside():
         _serial(call, call_address, jobs, seconds)
@@ -58,10 +62,10 @@ def default_workers() -> int:
 
 
 def _serial(call: array[int], call_address: int, jobs: int, seconds: float) -> None:
-    _, work, quick = _worker()
+    work = _worker()[1]
     if seconds <= SLICE:
         call[_NEXT], call[_LAST] = 0, jobs
-        (quick if seconds < KEEP_GIL else work)(call_address, 0)
+        work(call_address, 0)
     else:
         _in_slices(call, jobs, 1, seconds, lambda: work(call_address, 0))
 
