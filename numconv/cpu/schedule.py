@@ -322,5 +322,8 @@ def estimate(layout: Layout) -> float:
     straight = p.channels_last == (layout.order == "filters")
     packing = packed * layout.item * (0.2 if straight or p.channels == 1 else 1.0)
     finishing = results * layout.item * (0.06 if straight or p.filters == 1 else 0.6)
+    weights = chains[-1][1] * layout.units * layout.unit_filters * layout.item
+    streaming = weights * (0.15 if weights > 1 << 20 else 0.05)  # every block reads all of them, from L3 or L2
     crowded = 1.0 if layout.offsets["slot"] <= (2 << 20) else 3.0
-    return crowded * blocks * (count * layout.units * each + packing + finishing + 1500) * (1 + 0.1 / blocks)
+    compute = count * layout.units * each
+    return crowded * blocks * (compute + packing + finishing + streaming + 1500) * (1 + 0.1 / blocks)

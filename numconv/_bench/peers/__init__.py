@@ -1,0 +1,52 @@
+"""Other libraries, each in its best layouts: a module a library, loaded only where it is installed.
+
+A module has ``contenders(workload, x, w, threads)``: all its ways of doing a workload, or none where it cannot, and
+``version()``. Weights are packed before where the library can do so.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib import import_module
+from types import ModuleType
+
+import numpy as np
+
+from ..contender import Contender
+from ..workload import Workload
+
+PEERS = {"torch": "pytorch", "onnxruntime": "onnx_session", "opencv": "opencv", "scipy": "scipy_filters"}
+"""Modules by the name that tables show; the first named is the first column."""
+PACKAGES = {"onnxruntime": "onnxruntime onnx", "opencv": "opencv-python-headless"}
+"""What to install, where that differs from the name."""
+
+
+@lru_cache(maxsize=8)
+def load(peer: str) -> ModuleType | None:
+    """The adapter of a peer, or None where the peer is not installed."""
+    try:
+        return import_module(f"{__name__}.{PEERS[peer]}")
+    except ImportError:
+        return None
+
+
+def missing() -> tuple[str, ...]:
+    """Packages to install for the peers that are not there."""
+    return tuple(PACKAGES.get(peer, peer) for peer in PEERS if load(peer) is None)
+
+
+def versions() -> dict[str, str]:
+    """Of the peers that are there."""
+    adapters = {peer: load(peer) for peer in PEERS}
+    return {peer: adapter.version() for peer, adapter in adapters.items() if adapter is not None}
+
+
+def contenders(workload: Workload, x: np.ndarray, w: np.ndarray, threads: int) -> list[Contender]:
+    """All ways of all peers."""
+    return [way for peer in PEERS for way in contenders_of(peer, workload, x, w, threads)]
+
+
+def contenders_of(peer: str, workload: Workload, x: np.ndarray, w: np.ndarray, threads: int) -> list[Contender]:
+    """All ways of one peer: none where it is not installed or cannot do it."""
+    adapter = load(peer)
+    return [] if adapter is None else adapter.contenders(workload, x, w, threads)

@@ -1,0 +1,88 @@
+"""PyTorch: both memory formats, and weights packed for oneDNN as its own compiler packs them.
+
+Its functions fill no array that they are given: every call allocates the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from ..contender import Contender
+from ..workload import Workload
+
+torch = import_module("torch")
+
+
+def version() -> str:
+    """As installed."""
+    return torch.__version__
+
+
+def contenders(workload: Workload, x: np.ndarray, w: np.ndarray, threads: int) -> list[Contender]:
+    """Floating and complex types; a signal also as an image of one row, which alone has a channels-last format."""
+    if x.dtype.kind not in "fc":
+        return []
+    torch.set_num_threads(threads)
+    data, weights = (torch.from_numpy(array) for array in workload.first(x, w))
+    ways = [_way(workload, data, weights, workload.ndim, "contiguous")]
+    if workload.ndim < 3:
+        flat = (None, data, weights) if workload.ndim == 2 else (2, data.unsqueeze(2), weights.unsqueeze(2))
+        last = [tensor.contiguous(memory_format=torch.channels_last) for tensor in flat[1:]]
+        ways.append(_way(workload, *last, 2, "channels_last"))
+        if x.dtype == np.float32 and _can_pack():
+            ways.append(_packed(workload, *last))
+    return ways
+
+
+def _spread(workload: Workload, value: int, ndim: int, across: int) -> list[int]:
+    """An option for each axis; `across` for the row that was added to a signal."""
+    return [across] * (ndim - workload.ndim) + [value] * workload.ndim
+
+
+def _geometry(workload: Workload, ndim: int) -> tuple[list[int], list[int], list[int]]:
+    """(padding, stride, dilation)."""
+    return (
+        _spread(workload, workload.padding, ndim, 0),
+        _spread(workload, workload.stride, ndim, 1),
+        _spread(workload, workload.dilation, ndim, 1),
+    )
+
+
+def _array(workload: Workload) -> Callable[[Any], np.ndarray]:
+    """A tensor as numconv's result, without the row that was added."""
+    return lambda y: workload.own((y.squeeze(2) if y.ndim > workload.ndim + 2 else y).numpy())
+
+
+def _way(workload: Workload, data: Any, weights: Any, ndim: int, name: str) -> Contender:
+    padding, stride, dilation = _geometry(workload, ndim)
+    function = getattr(torch.nn.functional, f"conv{ndim}d")
+
+    def run() -> Any:
+        with torch.inference_mode():
+            return function(data, weights, None, stride, padding, dilation, workload.groups)
+
+    return Contender("torch", run, _array(workload), name, packed=False)
+
+
+def _can_pack() -> bool:
+    """Whether this build has what `torch.compile` uses to freeze weights; it is no public interface."""
+    return hasattr(torch._C._nn, "mkldnn_reorder_conv2d_weight") and torch.backends.mkldnn.is_available()
+
+
+def _packed(workload: Workload, data: Any, weights: Any) -> Contender:
+    padding, stride, dilation = _geometry(workload, 2)
+    with torch.inference_mode():
+        packed = torch._C._nn.mkldnn_reorder_conv2d_weight(
+            weights.to_mkldnn(), padding, stride, dilation, workload.groups, list(data.shape)
+        )
+    function = torch.ops.mkldnn._convolution_pointwise
+
+    def run() -> Any:
+        with torch.inference_mode():
+            return function(data, packed, None, padding, stride, dilation, workload.groups, "none", [], "")
+
+    return Contender("torch", run, _array(workload), "channels_last, weights packed")

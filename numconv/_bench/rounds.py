@@ -1,0 +1,67 @@
+"""Times taken in rounds: every contender once in each, so that what drifts drifts for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from timeit import Timer
+from typing import Any
+
+import numpy as np
+
+COLD = 0.02
+"""Seconds below which a timing is preceded by a call that is not timed: the last contender had the caches."""
+BUDGET = 3.0
+"""Seconds for all timings of one contender that is slower than numconv: so many rounds has it, at least one."""
+
+Times = dict[str, np.ndarray]
+"""Seconds of a call by contender and round; NaN where it did not take part."""
+
+
+@dataclass
+class Entry:
+    """A contender in the rounds: how many calls make a timing, and in how many rounds it takes part."""
+
+    run: Callable[[], Any]
+    once: float
+    calls: int
+    rounds: int
+    seconds: list[float] = field(default_factory=list)
+
+    def time(self) -> None:
+        """Take one timing: the mean of its calls."""
+        if len(self.seconds) >= self.rounds:
+            self.seconds.append(float("nan"))
+            return
+        if self.once < COLD:
+            self.run()
+        self.seconds.append(Timer(self.run).timeit(self.calls) / self.calls)
+
+
+def enter(run: Callable[[], Any], rounds: int, shortest: float, budget: float | None = None) -> Entry:
+    """Warm up, and see how long it takes: calls that last `shortest` seconds make a timing."""
+    once = Timer(run).timeit(1)
+    if once < BUDGET / 4:
+        once = Timer(run).timeit(1)
+    calls = max(1, round(shortest / max(once, 1e-7)))
+    if calls > 10:  # the second call of a microsecond one is still slow
+        once = Timer(run).timeit(calls // 10) / (calls // 10)
+        calls = max(1, round(shortest / once))
+    if budget is not None:
+        rounds = min(rounds, max(1, int(budget / max(once * calls, 1e-7))))
+    return Entry(run, once, calls, rounds)
+
+
+def interleave(entries: Mapping[str, Entry], rounds: Iterable[int]) -> Times:
+    """Time all of them in each round, in an order that turns with the rounds."""
+    names = list(entries)
+    for number in rounds:
+        shift = number % len(names)
+        for name in names[shift:] + names[:shift]:
+            entries[name].time()
+    return {name: np.array(entry.seconds) for name, entry in entries.items()}
+
+
+def ratio(numerator: np.ndarray, denominator: np.ndarray) -> float:
+    """The median over the rounds in which both took part."""
+    return float(np.nanmedian(numerator / denominator))
