@@ -1,6 +1,11 @@
 """How `direct` computes a problem: lane order, tile, blocks, passes, layout of the worker's bytes.
 
 Everything here is Python, pure and cached by the problem; nothing here changes a bit of the result.
+
+Tried and left (float32, one AVX-512 core): filter panels inside chains instead of outside (VGG 3_2 at 137 GFLOP/s
+instead of 152: chain sums of all panels leave L2); blocks of about 16 tiles (152 instead of 167: every block reads all
+weights); a packed rim around an interior that is read in place (0.97 to 1.01x of packing everything: the data has to
+come from memory once either way).
 """
 
 from __future__ import annotations
