@@ -52,8 +52,5 @@ BLOCK, BLOCK_SLOT = _record("""
     pixel_0 pixels row_0 rows segments
     """)
 
-PASS_FIELDS = 6
-"""A pass of a plan: first chain, last + 1, then the tap planes kd0, kd1 and tap rows kh0, kh1 that it packs."""
-
 OVERFLOW, NOT_A_NUMBER = 1, 2
 """Bits of ``CALL.status``: an integer result does not hold a value; a NaN was to become an integer."""
