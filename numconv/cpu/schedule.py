@@ -292,9 +292,10 @@ def candidate_blocks(layout: Layout) -> list[tuple[int, int, int]]:
     OD, OH, OW = layout.parts.problem.out_spatial
     low = 2 * (layout.rows if layout.order == "filters" else layout.width)
     widths = {-(-OW // n) for n in (1, 2, 4, 16, 64, 256, 1024) if OW // n >= low or n == 1}
+    most = 8192 if layout.order == "filters" else 65536
     result = []
     for w in widths:
-        heights = {-(-OH // n) for n in (1, 2, 4, 8, 16, 64) if w * -(-OH // n) <= 8192} | {min(OH, 4), 1}
+        heights = {-(-OH // n) for n in (1, 2, 4, 8, 16, 32, 64) if w * -(-OH // n) <= most} | {min(OH, 4), 1}
         result += [(1, h, w) for h in heights]
     if OH * OW <= 256 and OD > 1:
         result += [(min(OD, d), OH, OW) for d in (2, 4, 16)]

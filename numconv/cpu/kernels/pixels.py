@@ -65,9 +65,10 @@ def filters_by_pixels(scalar, rows, vecs, lanes, fused, integers):
 
 @expanded
 def tap_row(tile, left, back, right, taps, steps, low, high):
-    """One row of input for output rows low .. high - 1 (literals), `left` being the tap row of output row 0."""
+    """Steps of input for output rows low .. high - 1 (literals): `left` are the taps of output row 0, `taps` offsets."""
+    offsets = pointer(taps, "i8")
     for s in range(steps):
-        tile = outer_rows(tile, left, s, back, right + taps[s], low, high)
+        tile = outer_rows(tile, left, s, back, right + offsets[s], low, high)
     return tile
 
 
@@ -95,8 +96,8 @@ def many_taps(tile, left, back, right, taps, steps, pitch, count):
             tile = tap_row(tile, row, back, x, taps, steps, 0, 2)
         else:
             tile = tap_row(tile, row, back, x, taps, steps, 0, 3)
-    for i in range(rows - 1, count):
-        tile = tap_row(tile, left + i * back, back, right + i * pitch, taps, steps, 0, 4)
+    steady = (rows - 1) * steps  # from here on, tap rows follow each other in weights and offsets: one long loop
+    tile = tap_row(tile, left + (rows - 1) * back, back, right, taps + steady * 8, count * steps - steady, 0, 4)
     for i in range(rows - 1):
         row, x = left + (count + i) * back, right + (count + i) * pitch
         if i == 0:
@@ -132,7 +133,7 @@ def rows_by_pixels(scalar, rows, vecs, lanes, fused, integers):
                             count = min(chains[chain + 1] - begin, row_steps * plan.KH - begin % (row_steps * plan.KH))
                             count = max(1, count // row_steps)
                             left = call.weights + unit * plan.unit_bytes + begin * size
-                            taps, x = pointer(block.taps + begin * 8, "i8"), plane + r * pitch + w * size
+                            taps, x = block.taps + begin * 8, plane + r * pitch + w * size
                             if count < rows:
                                 tile = few_taps(tile, left, back, x, taps, steps, pitch, count)
                             else:
