@@ -1,4 +1,4 @@
-"""``python -m numconv``: see it work (`demo`), filter a file (`filter`), show what it found (`info`)."""
+"""``python -m numconv``: see it work (`demo`), filter a file (`filter`), time it (`bench`), versions (`info`)."""
 
 from __future__ import annotations
 
@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
     _add_demo(commands)
     _add_filter(commands)
+    _add_bench(commands)
     info = commands.add_parser("info", help="versions, processor, threads", description="Print numconv.show_config().")
     info.set_defaults(run=_info)
     return parser
@@ -98,6 +99,30 @@ def _add_filter(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=_filter)
 
 
+def _add_bench(commands: argparse._SubParsersAction) -> None:
+    bench = commands.add_parser(
+        "bench",
+        help="how fast, beside the hardware and whatever other libraries are installed",
+        description="Time suites of convolutions: layers of networks, filters on images and signals, overhead, "
+        "threads. All that takes part runs in turn: numconv, PyTorch, ONNX Runtime, OpenCV and SciPy where they are "
+        "installed, a loop of multiply-adds, and a copy.",
+    )
+    suites = "layers, float64, depthwise, images, banks, signals, complex, integers, overhead, threads"
+    bench.add_argument("suites", nargs="*", metavar="SUITE", help=f"{suites} (default: all of them, some minutes)")
+    bench.add_argument("--quick", action="store_true", help="3 rounds rather than 15: a first impression")
+    bench.add_argument("--threads", type=_count, metavar="N", help="for all libraries (default: numconv's)")
+    bench.add_argument("--only", default="", metavar="NAME", help="workloads whose name holds this, such as vgg16")
+    bench.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE.json")
+    bench.set_defaults(run=_bench)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1024:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 1024")
+    return int(text)
+
+
 def _integers(text: str) -> int | tuple[int, ...]:
     try:
         numbers = tuple(int(part) for part in text.split(","))
@@ -123,6 +148,20 @@ def _filter(arguments: argparse.Namespace) -> int:
     axes = (arguments.axes,) if isinstance(arguments.axes, int) else arguments.axes
     luma = arguments.colour == "luma"
     return run(Job(arguments.input, arguments.bank, arguments.output, axes, luma, options))
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from ._bench import passive_threads
+
+    passive_threads()
+    from . import get_num_threads
+    from ._bench.command import run
+    from ._bench.settings import Settings
+
+    settings = Settings(arguments.threads or get_num_threads(), only=arguments.only)
+    if arguments.quick:
+        settings = settings.quick()
+    return run(arguments.suites, settings, arguments.markdown, arguments.json)
 
 
 def _info(arguments: argparse.Namespace) -> int:

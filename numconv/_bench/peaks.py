@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 import numpy as np
 
@@ -38,14 +39,20 @@ class MultiplyAdds:
         self.flops = 2 * VECTORS * lanes * steps * self._jobs
 
     def __call__(self) -> None:
-        """One run. Whatever the steps, the runner takes a job for 0.4 ms, so it always wakes as many workers as threads."""
+        """One run. The runner takes a job for 0.4 ms whatever the steps, so it wakes as many workers as threads."""
         runner.run(self._call, self._call.buffer_info()[0], self._jobs, self._threads, 4e-4 * self._jobs)
+
+
+@lru_cache(maxsize=1)
+def bandwidth(threads: int, size: int) -> Copy:
+    """A `Copy`, kept: its pages take longer to get than it takes to run."""
+    return Copy(threads, size)
 
 
 class Copy:
     """`np.copyto` of a large array, a part in each thread: `bytes` read and written a run."""
 
-    def __init__(self, threads: int, size: int = 1 << 26) -> None:
+    def __init__(self, threads: int, size: int) -> None:
         self.bytes = 2 * size
         target, source = (np.full(size, value, np.uint8) for value in (0, 1))
         self._parts = list(zip(np.array_split(target, threads), np.array_split(source, threads), strict=True))

@@ -11,8 +11,8 @@ import numpy as np
 
 COLD = 0.02
 """Seconds below which a timing is preceded by a call that is not timed: the last contender had the caches."""
-BUDGET = 3.0
-"""Seconds for all timings of one contender that is slower than numconv: so many rounds has it, at least one."""
+LONG = 0.5
+"""Seconds of a first call from which it tells how long a call takes: there is no second one to warm up."""
 
 Times = dict[str, np.ndarray]
 """Seconds of a call by contender and round; NaN where it did not take part."""
@@ -38,18 +38,20 @@ class Entry:
         self.seconds.append(Timer(self.run).timeit(self.calls) / self.calls)
 
 
-def enter(run: Callable[[], Any], rounds: int, shortest: float, budget: float | None = None) -> Entry:
-    """Warm up, and see how long it takes: calls that last `shortest` seconds make a timing."""
-    once = Timer(run).timeit(1)
-    if once < BUDGET / 4:
+def enter(run: Callable[[], Any], rounds: int, shortest: float, first: float = 0.0) -> Entry:
+    """Warm up, and see how long a call takes (`first` is what it took before): `shortest` seconds make a timing."""
+    once = first
+    if once < LONG:
         once = Timer(run).timeit(1)
-    calls = max(1, round(shortest / max(once, 1e-7)))
-    if calls > 10:  # the second call of a microsecond one is still slow
+    calls = _calls(once, shortest)
+    if calls > 10:  # the first calls of microseconds are slow
         once = Timer(run).timeit(calls // 10) / (calls // 10)
-        calls = max(1, round(shortest / once))
-    if budget is not None:
-        rounds = min(rounds, max(1, int(budget / max(once * calls, 1e-7))))
+        calls = _calls(once, shortest)
     return Entry(run, once, calls, rounds)
+
+
+def _calls(once: float, shortest: float) -> int:
+    return max(1, round(shortest / max(once, 1e-7)))
 
 
 def interleave(entries: Mapping[str, Entry], rounds: Iterable[int]) -> Times:

@@ -86,7 +86,7 @@ class Workload:
         return "f8" if np.dtype(self.x_dtype) in (np.float64, np.complex128) else "f4"
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        """x and w: normal, or all values of short integers; always the same."""
+        """Return x and w: normal, or all values of short integers; always the same."""
         rng = np.random.default_rng(0)
         return _values(rng, self.x_shape, self.x_dtype), _values(rng, self.w_shape, self.w_dtype or self.x_dtype)
 
@@ -96,19 +96,22 @@ class Workload:
         make = numconv.plan_filter_bank if self.bank else getattr(numconv, f"plan_conv{self.ndim}d")
         return make(self.x_shape, w, x_dtype=self.x_dtype, **self._options())
 
-    def call(self, x: np.ndarray, w: np.ndarray, out: np.ndarray) -> np.ndarray:
-        """By the function that a user would call."""
+    def call(self, x: np.ndarray, w: np.ndarray, out: np.ndarray | None = None) -> Callable[[], np.ndarray]:
+        """The function that a user would call, with its arguments."""
+        function: Callable[..., np.ndarray]
         function = numconv.filter_bank if self.bank else getattr(numconv, f"conv{self.ndim}d")
-        return function(x, w, out=out, **self._options())
+        options = self._options() | ({} if out is None else {"out": out})
+        return lambda: function(x, w, **options)
 
     def _options(self) -> dict[str, Any]:
-        options = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation, "dtype": self.dtype}
-        if self.bank:
-            return options | {"pad_mode": "constant"}
-        return options | {
-            "groups": self.groups,
-            "data_format": "channels_last" if self.channels_last else "channels_first",
-        }
+        """Those that differ from the function's defaults."""
+        layout = "channels_last" if self.channels_last else "channels_first"
+        chosen: dict[str, Any] = {name: getattr(self, name) for name in ("stride", "dilation", "padding", "dtype")}
+        chosen |= {"pad_mode": "constant"} if self.bank else {"groups": self.groups, "data_format": layout}
+        usual: dict[str, Any] = {"stride": 1, "dilation": 1, "dtype": None, "groups": 1, "data_format": "channels_last"}
+        if not self.bank:
+            usual["padding"] = 0
+        return {name: value for name, value in chosen.items() if name not in usual or usual[name] != value}
 
     def first(self, x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """As (N, C, *spatial) and (F, C // G, *kernel), contiguous: the layout that other libraries start from."""
@@ -123,6 +126,11 @@ class Workload:
         if self.bank:
             return result[0]
         return np.moveaxis(result, 1, -1) if self.channels_last else result
+
+    def part(self, maps: np.ndarray) -> np.ndarray:
+        """What is asked for of maps (F, *spatial), as filters give them whose tap ``k // 2`` lies over the output."""
+        starts = [k // 2 - self.padding for k in self.kernel]
+        return maps[(slice(None), *(slice(a, a + size) for a, size in zip(starts, self.out_spatial, strict=True)))]
 
 
 def _values(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.ndarray:

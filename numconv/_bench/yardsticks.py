@@ -1,4 +1,4 @@
-"""What a workload is compared with besides other libraries: a plain copy, the same in float32, four real convolutions."""
+"""What a workload is compared with besides other libraries: a copy, the same in float32, four real convolutions."""
 
 from __future__ import annotations
 

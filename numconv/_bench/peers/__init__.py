@@ -41,11 +41,6 @@ def versions() -> dict[str, str]:
     return {peer: adapter.version() for peer, adapter in adapters.items() if adapter is not None}
 
 
-def contenders(workload: Workload, x: np.ndarray, w: np.ndarray, threads: int) -> list[Contender]:
-    """All ways of all peers."""
-    return [way for peer in PEERS for way in contenders_of(peer, workload, x, w, threads)]
-
-
 def contenders_of(peer: str, workload: Workload, x: np.ndarray, w: np.ndarray, threads: int) -> list[Contender]:
     """All ways of one peer: none where it is not installed or cannot do it."""
     adapter = load(peer)

@@ -29,12 +29,13 @@ def contenders(workload: Workload, x: np.ndarray, w: np.ndarray, threads: int) -
     torch.set_num_threads(threads)
     data, weights = (torch.from_numpy(array) for array in workload.first(x, w))
     ways = [_way(workload, data, weights, workload.ndim, "contiguous")]
+    if workload.ndim == 1:
+        data, weights = data.unsqueeze(2), weights.unsqueeze(2)
     if workload.ndim < 3:
-        flat = (None, data, weights) if workload.ndim == 2 else (2, data.unsqueeze(2), weights.unsqueeze(2))
-        last = [tensor.contiguous(memory_format=torch.channels_last) for tensor in flat[1:]]
-        ways.append(_way(workload, *last, 2, "channels_last"))
+        data, weights = (tensor.contiguous(memory_format=torch.channels_last) for tensor in (data, weights))
+        ways.append(_way(workload, data, weights, 2, "channels_last"))
         if x.dtype == np.float32 and _can_pack():
-            ways.append(_packed(workload, *last))
+            ways.append(_packed(workload, data, weights))
     return ways
 
 

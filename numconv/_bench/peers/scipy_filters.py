@@ -23,29 +23,32 @@ def version() -> str:
 
 
 def contenders(workload: Workload, x: np.ndarray, w: np.ndarray, threads: int) -> list[Contender]:
-    """Banks, in floating and complex types."""
-    if not workload.bank or workload.stride > 1 or workload.dilation > 1 or x.dtype.kind not in "fc":
+    """Banks; integers by ndimage alone."""
+    if not workload.bank or workload.stride > 1 or workload.dilation > 1:
         return []
-    ways = [Contender("scipy", lambda: _by_fft(workload, x, w), np.stack, "signal.oaconvolve", packed=False)]
+    ways = [_by_fft(workload, x, w)] * (x.dtype.kind in "fc")
     if workload.filters * prod(workload.spatial) * prod(workload.kernel) <= MOST_TAPS:
-        maps = np.empty((workload.filters, *workload.spatial), x.dtype)
-
-        def run() -> np.ndarray:
-            for kernel, target in zip(w, maps, strict=True):
-                ndimage.correlate(x, kernel, target, mode="constant")
-            return maps
-
-        ways.append(Contender("scipy", run, lambda y: y[(slice(None), *_part(workload))], "ndimage.correlate"))
+        ways.append(_directly(workload, x, w))
     return ways
 
 
-def _part(workload: Workload) -> tuple[slice, ...]:
-    """What was asked for of maps as large as the input: tap ``k // 2`` lies over each output."""
-    starts = [k // 2 - workload.padding for k in workload.kernel]
-    return tuple(slice(start, start + size) for start, size in zip(starts, workload.out_spatial, strict=True))
-
-
-def _by_fft(workload: Workload, x: np.ndarray, w: np.ndarray) -> list[np.ndarray]:
+def _by_fft(workload: Workload, x: np.ndarray, w: np.ndarray) -> Contender:
     """By overlap-add, which convolves: with the filters reversed. "same" and "valid" are all that it offers."""
     mode = "same" if workload.padding else "valid"
-    return [signal.oaconvolve(x, np.flip(kernel), mode) for kernel in w]
+
+    def run() -> list[np.ndarray]:
+        return [signal.oaconvolve(x, np.flip(kernel), mode) for kernel in w]
+
+    return Contender("scipy", run, np.stack, "signal.oaconvolve", packed=False)
+
+
+def _directly(workload: Workload, x: np.ndarray, w: np.ndarray) -> Contender:
+    kernels = np.conj(w)  # it conjugates them once more
+    maps = np.empty((workload.filters, *workload.spatial), workload.dtype or x.dtype)
+
+    def run() -> np.ndarray:
+        for kernel, target in zip(kernels, maps, strict=True):
+            ndimage.correlate(x, kernel, target, mode="constant")
+        return maps
+
+    return Contender("scipy", run, workload.part, "ndimage.correlate", packed=False)

@@ -1,0 +1,121 @@
+"""Memory between two pages that nobody may touch; run as a program, every kernel on buffers in such memory.
+
+    python -m tests.guarded end|start|over      end: buffers end at the page behind them; start: they begin at one
+
+"over" reads one byte too far, to show that the harness can fail.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import sys
+from math import prod
+
+import numpy as np
+
+import numconv
+from numconv._calls import recipe
+from numconv.cpu import direct, execute, schedule, tiles
+from numconv.cpu.memory import address_of
+
+from .problems import CASES, IMAGES, LAYERS, Case, arrays, same_bits
+
+PAGE = mmap.PAGESIZE
+LIBC = ctypes.CDLL(None, use_errno=True)
+LIBC.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+CONV = {1: numconv.conv1d, 2: numconv.conv2d, 3: numconv.conv3d}
+
+
+def guarded(shape: tuple[int, ...], dtype: np.dtype | str, at_end: bool, step: int = 1) -> np.ndarray:
+    """An array flush with a forbidden page: behind it (its end rounded up to `step` bytes), or before it."""
+    dtype = np.dtype(dtype)
+    size = prod(shape) * dtype.itemsize
+    room = -(-max(size, 1) // PAGE) * PAGE
+    region = mmap.mmap(-1, room + 2 * PAGE)
+    base = ctypes.addressof(ctypes.c_char.from_buffer(region))
+    for page in (base, base + PAGE + room):
+        if LIBC.mprotect(page, PAGE, 0):
+            raise OSError(ctypes.get_errno(), "mprotect")
+    start = PAGE + (room - -(-size // step) * step if at_end else 0)
+    return np.ndarray(shape, dtype, region, start)
+
+
+def shielded(at_end: bool) -> None:
+    """Packed weights and workspaces in guarded memory too, aligned to cache lines as always."""
+    direct.aligned_empty = lambda shape, dtype: guarded(shape, dtype, at_end, 64)  # type: ignore[assignment]
+
+    def zeros(shape: tuple[int, ...], dtype: str) -> np.ndarray:
+        return guarded(shape, dtype, at_end, 64)  # anonymous memory is zero
+
+    def borrow(size: int) -> tuple[np.ndarray, int]:
+        space = guarded((size,), "u1", at_end, 64)
+        space[:] = 0xFF  # NaN in every floating type
+        return space, address_of(space)
+
+    direct.aligned_zeros, execute.borrow_workspace = zeros, borrow  # type: ignore[assignment]
+    execute.give_back = lambda space, address: None  # type: ignore[assignment]
+
+
+def placed(array: np.ndarray | None, at_end: bool) -> np.ndarray | None:
+    """A copy in guarded memory."""
+    if array is None:
+        return None
+    copy = guarded(array.shape, array.dtype, at_end)
+    copy[...] = array
+    return copy
+
+
+def check(case: Case, seed: int, at_end: bool) -> None:
+    """One problem: no fault, every element written, the bits of the reference."""
+    print(case.name, flush=True)
+    x, w, bias = arrays(case, np.random.default_rng(seed))
+    conv = CONV[case.ndim]
+    expected = conv(x, w, bias, **case.keywords, method="reference")
+    out = guarded(expected.shape, expected.dtype, at_end)
+    out[...] = np.nan if out.dtype.kind in "fc" else 77
+    x, w, bias = (placed(a, at_end) for a in (x, w, bias))
+    conv(x, w, bias, **case.keywords, out=out, threads=1, method="direct")
+    if not same_bits(np.array(out), expected):
+        raise SystemExit(f"{case.name}: wrong bits")
+
+
+def every_shape() -> list[tuple[str, tuple[int, int]]]:
+    """Every lane order with every tile of its table."""
+    tables = {"filters": tiles.FILTERS, "pixels": tiles.PIXELS, "rows": tiles.ROWS}
+    return [(order, shape) for order, table in tables.items() for shapes in table.values() for shape in shapes]
+
+
+def force(order: str, shape: tuple[int, int]) -> None:
+    """Only this lane order and tile, wherever it can compute the problem."""
+
+    def only(*args):
+        found = schedule.layouts(*args)
+        return [layout for layout in found if layout.order == order] or found
+
+    direct.layouts = only  # type: ignore[assignment]
+    for name, table in (("filters", tiles.FILTERS), ("pixels", tiles.PIXELS), ("rows", tiles.ROWS)):
+        if name == order:
+            table.update(dict.fromkeys(table, (shape,)))
+    recipe.cache_clear()
+
+
+def main(where: str) -> None:
+    """Everything, at one end of the buffers."""
+    shielded(where == "end")
+    if where == "over":
+        over = guarded((8,), "f4", True)
+        ctypes.string_at(address_of(over), over.nbytes + 1)
+    for number, case in enumerate(CASES + [case.small() for case in LAYERS + IMAGES]):
+        check(case, number, where == "end")
+    tails = [case for case in CASES if case.name.startswith("tail.") or case.name.startswith("chains.kh")]
+    for order, shape in every_shape():
+        force(order, shape)
+        print(order, shape)
+        for number, case in enumerate(tails):
+            check(case, number, where == "end")
+    print("all inside", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
