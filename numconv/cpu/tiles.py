@@ -12,7 +12,7 @@ from .machine import Machine
 Shapes = dict[int, tuple[tuple[int, int], ...]]
 
 # (rows, vecs), the first being the usual choice and the others for what fits it badly.
-FILTERS: Shapes = {32: ((6, 4), (10, 2), (8, 2), (14, 1)), 16: ((6, 2), (5, 2), (8, 1), (4, 3))}
+FILTERS: Shapes = {32: ((6, 4), (10, 2), (8, 2), (14, 1)), 16: ((6, 2), (5, 2), (8, 1), (3, 3))}
 """Filters in lanes: rows are pixels."""
 PIXELS: Shapes = {32: ((8, 3), (4, 6), (12, 2), (2, 8)), 16: ((6, 2), (4, 3), (2, 4), (1, 7))}
 """Pixels in lanes: rows are filters."""

@@ -65,7 +65,7 @@ def filters_by_pixels(scalar, rows, vecs, lanes, fused, integers):
 
 @expanded
 def tap_row(tile, left, back, right, taps, steps, low, high):
-    """Steps of input for output rows low .. high - 1 (literals): `left` are the taps of output row 0, `taps` offsets."""
+    """Steps of input for output rows low .. high - 1 (literals); `left` holds the taps of output row 0."""
     offsets = pointer(taps, "i8")
     for s in range(steps):
         tile = outer_rows(tile, left, s, back, right + offsets[s], low, high)
