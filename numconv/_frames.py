@@ -7,7 +7,6 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from ._problem import Problem
 from ._views import data_axes
@@ -98,11 +97,10 @@ class BankFrame(NamedTuple):
 
 def _nested(array: np.ndarray, axes: int) -> bool:
     """Whether the first axes can be one axis without a copy."""
-    pairs = pairwise(zip(array.shape[:axes], array.strides[:axes], strict=True))
-    return all(outer == inner * size for (_, outer), (size, inner) in pairs)
+    sizes = [(n, stride) for n, stride in zip(array.shape[:axes], array.strides[:axes], strict=True) if n > 1]
+    return all(outer == inner * size for (_, outer), (size, inner) in pairwise(sizes))
 
 
 def _flat(array: np.ndarray, axes: int) -> np.ndarray:
-    """The first axes as one: a view."""
-    n = int(np.prod(array.shape[:axes], dtype=np.int64))
-    return as_strided(array, (n, *array.shape[axes:]), array.strides[axes - 1 :])
+    """The first axes, which nest, as one: a view."""
+    return array.reshape(-1, *array.shape[axes:])

@@ -14,6 +14,9 @@ from .direct import Schedule
 from .memory import address_of, borrow_workspace, give_back
 from .records import CALL, CALL_SLOT, NOT_A_NUMBER, OVERFLOW
 
+LONGEST_JOB = 0.05
+"""Seconds, roughly: between two jobs a worker looks whether it has been stopped."""
+
 
 class Piece(NamedTuple):
     """One real convolution: which part of complex numbers it reads and writes (0 real, 1 imaginary)."""
@@ -135,10 +138,10 @@ def _launch(schedule: Schedule, part: int, x_strides: tuple, o_strides: tuple, s
     """Jobs: blocks of samples, and ranges of filter units where there are few blocks for the workers."""
     units, parts = schedule.layout.units, schedule.layout.parts
     jobs, seconds = schedule.blocks * samples, schedule.seconds * samples
-    filter_blocks = schedule.least_filter_blocks
+    filter_blocks = max(schedule.least_filter_blocks, int(schedule.seconds / schedule.blocks / LONGEST_JOB) + 1)
     if threads > 1 and jobs * filter_blocks < 4 * threads:
-        filter_blocks = min(units, max(filter_blocks, -(-4 * threads // jobs)))
-    unit_block = -(-units // filter_blocks)
+        filter_blocks = max(filter_blocks, -(-4 * threads // jobs))
+    unit_block = -(-units // min(units, filter_blocks))
     filter_blocks = -(-units // unit_block)
     item = schedule.layout.item
     in_place = schedule.in_place and x_strides[4] == parts.x_parts * item

@@ -48,6 +48,14 @@ def fill_run(target, step, code, value, count):
 
 
 @inlined
+def halo(plan, block):
+    """Padded input that the block reads for the tap planes and rows of its pass: depth, height, width."""
+    depth = (block.bd - 1) * plan.sd + (block.kd1 - block.kd0 - 1) * plan.dd + 1
+    height = (block.bh - 1) * plan.sh + (block.kh1 - block.kh0 - 1) * plan.dh + 1
+    return depth, height, (block.bw - 1) * plan.sw + (plan.KW - 1) * plan.dw + 1
+
+
+@inlined
 def interior(first, count, low, size):
     """The positions [a, b) among `count` from `first` on that are samples, not padding: there index[p] = p - low."""
     a = min(max(low - first, 0), count)
@@ -67,10 +75,8 @@ def pack_pixels(source, target):
         index_d, index_h = pointer(plan.index_d, "i8"), pointer(plan.index_h, "i8")
         first_w = block.w0 * plan.sw
         index_w = pointer(plan.index_w + first_w * 8, "i8")
-        width = (block.bw - 1) * plan.sw + (plan.KW - 1) * plan.dw + 1
+        depth, height, width = halo(plan, block)
         a, b = interior(first_w, width, plan.lo_w, plan.W)
-        depth = (block.bd - 1) * plan.sd + (block.kd1 - block.kd0 - 1) * plan.dd + 1
-        height = (block.bh - 1) * plan.sh + (block.kh1 - block.kh0 - 1) * plan.dh + 1
         for d in range(depth):
             from_d = index_d[block.d0 * plan.sd + block.kd0 * plan.dd + d]
             for h in range(height):
@@ -112,10 +118,8 @@ def pack_planes(source, target):
         index_d, index_h = pointer(plan.index_d, "i8"), pointer(plan.index_h, "i8")
         first_w = block.w0 * plan.sw
         index_w = pointer(plan.index_w + first_w * 8, "i8")
-        width = (block.bw - 1) * plan.sw + (plan.KW - 1) * plan.dw + 1
+        depth, height, width = halo(plan, block)
         a, b = interior(first_w, width, plan.lo_w, plan.W)
-        depth = (block.bd - 1) * plan.sd + (block.kd1 - block.kd0 - 1) * plan.dd + 1
-        height = (block.bh - 1) * plan.sh + (block.kh1 - block.kh0 - 1) * plan.dh + 1
         fh, fw = plan.fh, plan.fw
         channel_0, channel_1 = 0, plan.channels
         if plan.group_units > 0:  # only the groups whose filters this job computes
