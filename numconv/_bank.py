@@ -241,4 +241,5 @@ def _filtered(
         along = kernel_axes(name, x.shape, kernels.shape, axes)
         kernels = kernels[None]
     problem, frame, w = bank_of(name, x.shape, x.dtype, kernels, along, options, bank)
-    return compute(Engine(name, problem, w, None), frame, x, out, check_threads(name, threads))
+    threads = check_threads(name, threads)
+    return compute(Engine(name, problem, w, None, threads), frame, x, out, threads)

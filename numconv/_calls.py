@@ -63,7 +63,7 @@ def convolve_arrays(
     problem, frame = _cooked(name, ndim, x.shape, x.dtype, w, bias, options)
     if threads is not None:
         threads = check_threads(name, threads)
-    engine = Engine(name, problem, canonical_weights(w, ndim, problem.channels_last, options[_FLIP]), bias)
+    engine = Engine(name, problem, canonical_weights(w, ndim, problem.channels_last, options[_FLIP]), bias, threads)
     return compute(engine, frame, x, out, threads)
 
 

@@ -25,13 +25,15 @@ class Engine:
 
     __slots__ = ("bias", "kernel_problem", "name", "pieces", "problem", "w")
 
-    def __init__(self, name: str, problem: Problem, w: np.ndarray, bias: np.ndarray | None) -> None:
-        """`w` is canonical."""
+    def __init__(
+        self, name: str, problem: Problem, w: np.ndarray, bias: np.ndarray | None, threads: int | None = None
+    ) -> None:
+        """`w` is canonical; `threads` may pack it."""
         self.name, self.problem, self.w, self.bias = name, problem, w, bias
         self.kernel_problem = problem if _has_f16c() else kernel_problem(problem)
         self.pieces = None
         if problem.method != "reference":
-            self.pieces = execute.pieces_of(self.kernel_problem, w, bias)
+            self.pieces = execute.pieces_of(self.kernel_problem, w, bias, threads)
 
     def run(self, x: np.ndarray, x_axes: tuple, out: np.ndarray, o_axes: tuple, threads: int | None) -> None:
         """Fill `out`, which does not overlap `x`."""

@@ -43,7 +43,7 @@ def guarded(shape: tuple[int, ...], dtype: np.dtype | str, at_end: bool, step: i
 
 def shielded(at_end: bool) -> None:
     """Packed weights and workspaces in guarded memory too, aligned to cache lines as always."""
-    direct.aligned_empty = lambda shape, dtype: guarded(shape, dtype, at_end, 64)  # type: ignore[assignment]
+    direct.aligned_empty = execute.aligned_empty = lambda shape, dtype: guarded(shape, dtype, at_end, 64)  # type: ignore[assignment]
 
     def zeros(shape: tuple[int, ...], dtype: str) -> np.ndarray:
         return guarded(shape, dtype, at_end, 64)  # anonymous memory is zero

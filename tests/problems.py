@@ -155,6 +155,10 @@ def _modes() -> list[Case]:
         for options in ({}, _FIRST):
             case = Case(f"type.{dtype}", 2, (6, 7), 4, 18, (3, 3), x_dtype=dtype, bias=True, options=dict(options))
             cases.append(replace(case, name=case.name + ".first" * bool(options)))
+    for dtype in ("float64", "int8", "uint16", "int64", "float16", "complex64"):
+        for options in ({}, _FIRST, {"flip": True, **_FIRST}):
+            name = f"weights.{dtype}.{len(options)}"
+            cases.append(Case(name, 1, (4, 5), 80, 130, (3, 2), 2, x_dtype=dtype, bias=True, options=dict(options)))
     for activation in ("relu", "leaky_relu", ("leaky_relu", 0.01)):
         for options in ({}, _FIRST):
             more = {"activation": activation, **options}

@@ -9,11 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from .._problem import KC, Problem
-from . import direct, runner
+from . import cache, direct, runner
 from .direct import Schedule
-from .memory import address_of, borrow_workspace, give_back
+from .memory import address_of, aligned_empty, borrow_workspace, give_back
 from .records import CALL, CALL_SLOT, NOT_A_NUMBER, OVERFLOW
 
+MANY_WEIGHTS = 8192
+"""Weights from which a compiled packing pays."""
 LONGEST_JOB = 0.05
 """Seconds, roughly: between two jobs a worker looks whether it has been stopped."""
 
@@ -39,13 +41,16 @@ class Launch(NamedTuple):
     workspace_bytes: int
 
 
-def pieces_of(problem: Problem, w: np.ndarray, bias: np.ndarray | None) -> list[Piece] | None:
-    """Pack the weights (canonical) of a problem; None where only exact integers of Python's can hold the sums."""
+def pieces_of(problem: Problem, w: np.ndarray, bias: np.ndarray | None, threads: int | None) -> list[Piece]:
+    """Pack the weights (canonical) of a problem."""
     scalar = _REAL_LANES.get(problem.compute.char) or _integer_lanes(problem, w)
     schedule = problem.schedules.get(scalar)
     if schedule is None:
         schedule = problem.schedules[scalar] = direct.build(problem, scalar)
-    weights = direct.pack_weights(schedule, w)
+    if w.size < MANY_WEIGHTS or w.dtype.kind == "c" or w.dtype == np.float16:
+        weights = direct.pack_weights(schedule, w)
+    else:
+        weights = _pack(schedule, w, threads or runner.default_workers())
     at = address_of(weights)
     if problem.compute.kind != "c":
         if bias is None:
@@ -58,6 +63,20 @@ def pieces_of(problem: Problem, w: np.ndarray, bias: np.ndarray | None) -> list[
         Piece(schedule, weights, at, values, 0 if values is None else address_of(values), part)
         for part, values in zip((0, 1) if split else (0,), biases, strict=False)
     ]
+
+
+def _pack(schedule: Schedule, w: np.ndarray, workers: int) -> np.ndarray:
+    """Pack real weights by the compiled kernel, one unit a job."""
+    steps, groups, _, per, units, scalar = schedule.weights_shape
+    packed = aligned_empty((groups, units, steps, per), scalar)
+    if not (w.dtype.isnative and w.flags.aligned):
+        w = np.require(w, w.dtype.newbyteorder("="), ["C", "A"])
+    kernel = cache.address("weights.pack", direct.code_of(w.dtype), scalar)
+    call = array("q", bytes(CALL.itemsize))
+    call[_KERNEL], call[_PLAN], call[_X], call[_OUT] = kernel, schedule.plan_address, w.ctypes.data, packed.ctypes.data
+    call[_STRIDES : _STRIDES + 5] = array("q", (w.strides[4], *w.strides[:4]))
+    runner.run(call, call.buffer_info()[0], groups * units, workers, w.size * 1e-9)
+    return packed
 
 
 _REAL_LANES = {"f": "f4", "d": "f8", "F": "f4", "D": "f8"}
@@ -168,6 +187,7 @@ def _remember(schedule: Schedule, key: tuple, launch: Launch) -> Launch:
 
 
 _X, _OUT, _BIAS, _WEIGHTS = (CALL_SLOT[name] for name in ("x", "out", "bias", "weights"))
+_KERNEL, _PLAN = CALL_SLOT["kernel"], CALL_SLOT["plan"]
 _WORKSPACE, _STATUS, _STRIDES = (CALL_SLOT[name] for name in ("workspace", "status", "x_n"))
 
 

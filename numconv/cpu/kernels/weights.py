@@ -1,0 +1,40 @@
+"""Packing real weights into units, one unit a job: ``packed[unit, step, lane]``, steps (kd, kh, kw, c) as everywhere.
+
+The CALL record describes the weights as it does an input: strides x_n of filters, x_d, x_h, x_w of taps, x_c of
+channels. NumPy's strided copies take 10 ms for 512 x 512 x 3 x 3 filters-first weights, this 2.
+"""
+
+from __future__ import annotations
+
+from .intrinsics import SIZES, call_record, plan_record
+from .packing import copy_run, fill_run
+
+
+def pack(source, target):
+    """From a source type to the computing type."""
+    size, target_size = SIZES[source], SIZES[target]
+
+    def kernel(plan_address, call_address, _, unit):
+        plan, call = plan_record(plan_address), call_record(call_address)
+        group, panel = unit // plan.group_units, unit % plan.group_units
+        lanes = min(plan.unit_filters, plan.group_filters - panel * plan.unit_filters)
+        filters = call.x + (group * plan.group_filters + panel * plan.unit_filters) * call.x_n
+        row = plan.unit_filters * target_size  # one step
+        to = call.out + unit * plan.unit_bytes
+        C, taps = plan.group_channels, plan.KD * plan.KH * plan.KW
+        for tap in range(taps if call.x_n == size else 0):  # filters innermost: their rows as they lie
+            kd, kh, kw = tap // (plan.KH * plan.KW), tap // plan.KW % plan.KH, tap % plan.KW
+            at = filters + kd * call.x_d + kh * call.x_h + kw * call.x_w
+            for c in range(C):
+                here = to + (tap * C + c) * row
+                copy_run(at + c * call.x_c, size, source, here, target_size, target, lanes)
+                fill_run(here + lanes * target_size, target_size, target, 0.0, plan.unit_filters - lanes)
+        for c in range(0 if call.x_n == size else C):  # taps or channels innermost: all that is near in memory
+            for tap in range(taps):
+                kd, kh, kw = tap // (plan.KH * plan.KW), tap // plan.KW % plan.KH, tap % plan.KW
+                at = filters + kd * call.x_d + kh * call.x_h + kw * call.x_w + c * call.x_c
+                here = to + (tap * C + c) * row
+                copy_run(at, call.x_n, source, here, target_size, target, lanes)
+                fill_run(here + lanes * target_size, target_size, target, 0.0, plan.unit_filters - lanes)
+
+    return kernel
