@@ -164,7 +164,7 @@ def _geometry(p: Problem, layout: Layout) -> dict[str, int]:
         "steps": steps, "unit_bytes": steps * layout.unit_filters * layout.item,
         "units": layout.units, "group_units": layout.group_units,
         "group_filters": parts.filters, "unit_filters": layout.unit_filters,
-        "chunk": layout.chunk, "slices": layout.slices, "acc_item": layout.acc_item,
+        "overrun": layout.overrun, "chunk": layout.chunk, "slices": layout.slices, "acc_item": layout.acc_item,
     }  # fmt: skip
 
 

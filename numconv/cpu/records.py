@@ -37,7 +37,7 @@ CALL, CALL_SLOT = _record("""
 PLAN, PLAN_SLOT = _record("""
     pack micro finish activate
     OD OH OW BD BH BW ND NH NW D H W KD KH KW sd sh sw dd dh dw lo_d lo_h lo_w index_d index_h index_w
-    channels x_parts o_parts pad_value item group_channels group_bytes pk_d pk_h pk_w pk_c ph_h ph_w fh fw
+    channels x_parts o_parts pad_value item group_channels group_bytes pk_d pk_h pk_w pk_c ph_h ph_w fh fw overrun
     taps chains passes pass_count chain_count
     steps unit_bytes units group_units group_filters unit_filters
     chunk relu slope slices at_partial
