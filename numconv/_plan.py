@@ -98,7 +98,9 @@ def compute(engine: Engine, frame: Frame, x: np.ndarray, out: Any, threads: int 
         target = out = np.empty(shape, problem.result)
     else:
         check_out(engine.name, out, shape, problem.result)
-        target = np.empty(shape, problem.result) if np.may_share_memory(x, out) else out
+        inputs = (x, engine.w) if engine.bias is None else (x, engine.w, engine.bias)
+        overlap = any(np.may_share_memory(array, out) for array in inputs)
+        target = np.empty(shape, problem.result) if overlap else out
     if 0 in shape:
         pass
     elif isinstance(frame, ConvFrame):

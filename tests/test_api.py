@@ -120,6 +120,27 @@ def test_out_may_overlap_x(shift):
     assert same_bits(conv1d(buffer[:30][:, None], w, padding="same", out=out).copy(), expected)
 
 
+def test_out_may_overlap_weights_and_bias():
+    x, buffer = RNG.standard_normal((6, 1)), RNG.standard_normal((4, 1))
+    expected = conv1d(x, buffer[:3].reshape(3, 1, 1).copy(), buffer[0].copy())
+    for w, bias in ((buffer[:3].reshape(3, 1, 1), buffer[0].copy()), (buffer[:3].reshape(3, 1, 1).copy(), buffer[0])):
+        before = buffer.copy()
+        assert same_bits(conv1d(x, w, bias, out=buffer).copy(), expected)
+        buffer[...] = before
+
+
+@pytest.mark.parametrize("filters", [1, 3, 40])
+@pytest.mark.parametrize("data_format", ORDERS)
+def test_byte_swapped_and_unaligned_weights(filters, data_format):
+    x, w = layer(filters=filters, data_format=data_format)
+    bias = RNG.standard_normal(filters).astype(np.float32)
+    expected = conv2d(x, w, bias, data_format=data_format)
+    swapped = [a.astype(a.dtype.newbyteorder()) for a in (w, bias)]
+    unaligned = [np.frombuffer(b"\0" + a.tobytes(), a.dtype, offset=1).reshape(a.shape) for a in (w, bias)]
+    for other in (swapped, unaligned, [np.asfortranarray(w), bias[::-1].copy()[::-1]]):
+        assert same_bits(conv2d(x, *other, data_format=data_format), expected)
+
+
 @pytest.mark.parametrize("data_format", ORDERS)
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_non_finite_values_reach_exactly_what_sees_them(bad, data_format):

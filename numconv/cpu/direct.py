@@ -241,7 +241,7 @@ def pack_weights(schedule: Schedule, w: np.ndarray) -> np.ndarray:
 def _real_weights(w: np.ndarray, parts: Parts) -> np.ndarray:
     """Weights in lanes' type; a complex product as four real ones: (re, im) of x times (re, im) of the result."""
     if w.dtype.kind != "c":
-        return w if w.dtype.str[1:] == parts.scalar else w.astype(parts.scalar)
+        return w if w.dtype == parts.scalar else w.astype(parts.scalar)
     w = w.astype(f"c{2 * int(parts.scalar[1])}")
     real = np.stack([w.real, w.imag], axis=-1)  # from a real x, or the real part of x
     if parts.x_parts == 1:
