@@ -13,7 +13,7 @@ Canonical arrays are views with these axes, whatever the caller's layout; missin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -69,6 +69,10 @@ class Problem:
     slope: float
     overflow: str
     method: str
+
+    def __reduce__(self) -> tuple:
+        """Copies and pickles hold the problem alone: schedules are full of addresses of this process."""
+        return Problem, tuple(getattr(self, field.name) for field in fields(self))
 
     @cached_property
     def schedules(self) -> dict[str, Any]:
