@@ -17,15 +17,19 @@ OPTIONS = (
     "stride", "padding", "dilation", "groups", "pad_mode", "pad_value", "data_format", "activation", "flip", "dtype",
     "overflow", "method",
 )  # fmt: skip
+_MAY_BE_TUPLES = tuple(OPTIONS.index(name) for name in ("stride", "padding", "dilation", "activation"))
 _FLIP, _DATA_FORMAT = OPTIONS.index("flip"), OPTIONS.index("data_format")
 
 
 @lru_cache(maxsize=4096, typed=True)
 def recipe(
     name: str, ndim: int, x_shape: tuple, x_dtype: np.dtype, w_shape: tuple, w_dtype: np.dtype,
-    bias_shape: tuple | None, bias_dtype: np.dtype | None, *options: Any,
+    bias_shape: tuple | None, bias_dtype: np.dtype | None, spelled: str, *options: Any,
 ) -> tuple[Problem, ConvFrame]:  # fmt: skip
-    """What a call's shapes, dtypes and options come to, before any weight is looked at."""
+    """What a call's shapes, dtypes and options come to, before any weight is looked at.
+
+    `spelled` tells options apart that are equal inside a tuple and mean different things: 1 and True, 0.0 and -0.0.
+    """
     named = dict(zip(OPTIONS, options, strict=True))
     problem, unbatched = conv_problem(
         name, ndim, x_shape, x_dtype, w_shape, w_dtype, bias_shape=bias_shape, bias_dtype=bias_dtype, **named
@@ -43,10 +47,12 @@ def _frozen(value: Any) -> Any:
 def _cooked(name: str, ndim: int, x_shape: tuple, x_dtype: np.dtype, w: Any, bias: Any, options: tuple) -> tuple:
     """The recipe, also for options that cannot be hashed as they are."""
     kinds = (None, None) if bias is None else (bias.shape, bias.dtype)
+    spelled = repr(options) if any(type(options[i]) is tuple for i in _MAY_BE_TUPLES) else ""
     try:
-        found = recipe(name, ndim, x_shape, x_dtype, w.shape, w.dtype, *kinds, *options)
+        found = recipe(name, ndim, x_shape, x_dtype, w.shape, w.dtype, *kinds, spelled, *options)
     except TypeError:  # cannot be hashed, or wrong: then it is wrong again
-        found = recipe(name, ndim, x_shape, x_dtype, w.shape, w.dtype, *kinds, *map(_frozen, options))
+        options = tuple(map(_frozen, options))
+        found = recipe(name, ndim, x_shape, x_dtype, w.shape, w.dtype, *kinds, repr(options), *options)
     if w.dtype.kind in "iub" and found[0].compute.kind in "fc":
         check_weights(name, found[0], w)
     return found

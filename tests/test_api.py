@@ -250,6 +250,19 @@ def test_groups_are_convolutions_of_their_own():
     assert same_bits(conv2d(x, w, groups=3), np.concatenate(parts, axis=-1))
 
 
+def test_options_that_are_equal_and_of_other_types_stay_wrong():
+    x, w = layer()
+    conv2d(x, w, stride=(1, 1), dilation=(1, 1), padding=((1, 1), (1, 1)))
+    for wrong in (
+        {"stride": (True, 1)},
+        {"stride": (1.0, 1)},
+        {"dilation": (1, True)},
+        {"padding": ((True, 1), (1, 1))},
+    ):
+        with pytest.raises(TypeError, match="conv2d"):
+            conv2d(x, w, **wrong)
+
+
 def test_errors_name_the_function_the_argument_and_the_shapes():
     x, w = np.ones((1, 28, 28, 4)), np.ones((3, 3, 3, 8))
     with pytest.raises(ValueError, match=r"conv2d: w has 3 input channels \(shape \(3, 3, 3, 8\)\) but x has 4"):

@@ -11,7 +11,7 @@ import numpy as np
 from .._problem import Problem
 from . import cache
 from .machine import Machine, machine
-from .memory import aligned_empty, aligned_zeros
+from .memory import aligned_empty, aligned_zeros, cast
 from .records import BLOCK, PLAN, PLAN_SLOT
 from .schedule import Layout, Parts, estimate, layouts
 
@@ -241,8 +241,8 @@ def pack_weights(schedule: Schedule, w: np.ndarray) -> np.ndarray:
 def _real_weights(w: np.ndarray, parts: Parts) -> np.ndarray:
     """Weights in lanes' type; a complex product as four real ones: (re, im) of x times (re, im) of the result."""
     if w.dtype.kind != "c":
-        return w if w.dtype == parts.scalar else w.astype(parts.scalar)
-    w = w.astype(f"c{2 * int(parts.scalar[1])}")
+        return w if w.dtype == parts.scalar else cast(w, parts.scalar)
+    w = cast(w, f"c{2 * int(parts.scalar[1])}")
     real = np.stack([w.real, w.imag], axis=-1)  # from a real x, or the real part of x
     if parts.x_parts == 1:
         return real

@@ -11,7 +11,7 @@ import numpy as np
 from .._problem import KC, Problem
 from . import cache, direct, runner
 from .direct import Schedule
-from .memory import address_of, aligned_empty, borrow_workspace, give_back
+from .memory import address_of, aligned_empty, borrow_workspace, cast, give_back
 from .records import CALL, CALL_SLOT, NOT_A_NUMBER, OVERFLOW
 
 MANY_WEIGHTS = 8192
@@ -55,7 +55,7 @@ def pieces_of(problem: Problem, w: np.ndarray, bias: np.ndarray | None, threads:
     if problem.compute.kind != "c":
         if bias is None:
             return [Piece(schedule, weights, at, None, 0, 0)]
-        values = np.ascontiguousarray(bias, problem.compute)
+        values = cast(bias, problem.compute)
         return [Piece(schedule, weights, at, values, address_of(values), 0)]
     biases = _complex_biases(problem, schedule, bias)
     split = problem.x_dtype.kind == "c" and problem.w_dtype.kind != "c"
@@ -86,7 +86,7 @@ def _complex_biases(problem: Problem, schedule: Schedule, bias: np.ndarray | Non
     """The bias of each piece: real and imaginary, or interleaved where the filters are."""
     if bias is None:
         return [None, None]
-    values = np.ascontiguousarray(bias, problem.compute)
+    values = cast(bias, problem.compute)
     if schedule.layout.parts.o_parts == 2:
         return [values.view(values.real.dtype)]
     return [np.ascontiguousarray(values.real), np.ascontiguousarray(values.imag)]

@@ -36,6 +36,12 @@ def aligned_zeros(shape: tuple[int, ...], dtype: np.dtype | str) -> np.ndarray:
     return array
 
 
+def cast(a: np.ndarray, dtype: np.dtype | str) -> np.ndarray:
+    """Convert as kernels do: a value out of range becomes infinite, without a warning."""
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(a, dtype)
+
+
 def borrow_workspace(size: int) -> tuple[np.ndarray, int]:
     """At least `size` aligned bytes that nobody else uses until they are given back, and their address."""
     try:
