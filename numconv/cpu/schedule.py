@@ -159,7 +159,8 @@ class Layout:
         result, first = [], 0
         while first < len(chains):
             last = first
-            while last + 1 < len(chains) and fits(first, last + 1):
+            # The chains that a long tap row is cut into read the same input: they always go together.
+            while last + 1 < len(chains) and (box(first, last + 1) == box(first, last) or fits(first, last + 1)):
                 last += 1
             result.append((first, last + 1, *box(first, last)))
             first = last + 1
