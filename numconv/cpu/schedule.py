@@ -278,9 +278,14 @@ def tile_cost(layout: Layout) -> float:
         # Tap rows at the edges of a tile feed some of its rows only.
         edges = 1 + 0.15 * (layout.rows - 1) / p.kernel[1] + (layout.rows > p.kernel[1])
         count = -(-OH // layout.rows) * -(-OW // layout.width) / (OH * OW) * edges
-    steps, chains = len(layout.parts.chains) and layout.parts.chains[-1][1], len(layout.parts.chains)
-    each = steps * tiles.cycles_a_step(layout.rows, layout.vecs) + chains * (20 + layout.rows * layout.vecs)
-    return count * OD * OH * OW * layout.units * each
+    return count * OD * OH * OW * layout.units * cycles_a_tile(layout)
+
+
+def cycles_a_tile(layout: Layout) -> float:
+    """Cycles of all steps of one tile, and of beginning and adding up its chains."""
+    chains = layout.parts.chains
+    steps = chains[-1][1] * tiles.cycles_a_step(layout.rows, layout.vecs)
+    return steps + len(chains) * (20 + layout.rows * layout.vecs)
 
 
 def best_block(layout: Layout) -> Layout:
@@ -319,9 +324,6 @@ def estimate(layout: Layout) -> float:
         count = d * -(-((h - 1) * row + w) // layout.width)
     else:
         count = d * -(-h // layout.rows) * -(-w // layout.width)
-    chains = layout.parts.chains
-    each = chains[-1][1] * tiles.cycles_a_step(layout.rows, layout.vecs)
-    each += len(chains) * (20 + layout.rows * layout.vecs)
     depth, height, width = layout.halo(p.kernel[0], p.kernel[1] if passes == 1 else 1)
     packed = depth * height * width * layout.parts.channels * p.groups * (1 if passes == 1 else p.kernel[1])
     packed *= -(-layout.units // layout.most_units)
@@ -329,8 +331,8 @@ def estimate(layout: Layout) -> float:
     straight = p.channels_last == (layout.order == "filters")
     packing = packed * layout.item * (0.2 if straight or p.channels == 1 else 1.0)
     finishing = results * layout.item * (0.06 if straight or p.filters == 1 else 0.6)
-    weights = chains[-1][1] * layout.units * layout.unit_filters * layout.item
+    weights = layout.parts.chains[-1][1] * layout.units * layout.unit_filters * layout.item
     streaming = weights * (0.15 if weights > 1 << 20 else 0.05)  # every block reads all of them, from L3 or L2
     crowded = 1.0 if layout.offsets["slot"] <= (2 << 20) else 3.0
-    compute = count * layout.units * each
+    compute = count * layout.units * cycles_a_tile(layout)
     return crowded * blocks * (compute + packing + finishing + streaming + 1500) * (1 + 0.1 / blocks)
