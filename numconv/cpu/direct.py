@@ -14,6 +14,7 @@ from .machine import Machine, machine
 from .memory import aligned_empty, aligned_zeros, cast
 from .records import BLOCK, PLAN, PLAN_SLOT
 from .schedule import Layout, Parts, estimate, layouts
+from .tiles import TOGETHER
 
 RELU = {"": 0, "relu": 1, "leaky_relu": 2}
 assert BLOCK.itemsize <= 512
@@ -110,8 +111,7 @@ def _kernels(p: Problem, layout: Layout, cpu: Machine, acc_code: str) -> dict[st
     scalar, integers = layout.parts.scalar, p.exact
     micro = {"filters": "filters.micro", "pixels": "pixels.filters_by_pixels", "rows": "pixels.rows_by_pixels"}
     shape = (scalar, layout.rows, layout.vecs, layout.lanes, cpu.fma, integers and scalar != "i8")
-    pixels_together = layout.order == "filters" and p.channels_last
-    pack = "packing.pack_pixels" if pixels_together else "packing.pack_planes"
+    pack = "packing.pack_pixels" if layout.order == "filters" else "packing.pack_planes"
     own_pass = p.activation not in RELU
     overflow = p.overflow if p.result.kind in "iu" else "wrap"
     return {
@@ -140,7 +140,7 @@ def _record(p: Problem, layout: Layout, cpu: Machine) -> Schedule:
     for name, value in fields.items():
         plan[PLAN_SLOT[name]] = value
     job = cache.address("job.job", layout.rows if layout.order == "filters" else 1, layout.order != "filters")
-    in_place = layout.order == "filters" and p.channels_last and code_of(p.x_dtype) == parts.scalar
+    in_place = layout.order == "filters" and code_of(p.x_dtype) == parts.scalar
     return Schedule(p, layout, plan, tuple(tables.values()), job, acc_code, in_place, direct)
 
 
@@ -153,7 +153,7 @@ def _geometry(p: Problem, layout: Layout) -> dict[str, int]:
         ("lo_d lo_h lo_w", [lo for lo, _ in p.pads]), ("fh fw", layout.phases),
     ):  # fmt: skip
         fields |= dict(zip(names.split(), values, strict=True))
-    fields |= {f"pk_{axis}": extent[axis] for axis in "dhwc"} | {"ph_h": extent["ph_h"], "ph_w": extent["ph_w"]}
+    fields |= {f"pk_{axis}": extent[axis] for axis in "ndhwc"} | {"ph_h": extent["ph_h"], "ph_w": extent["ph_w"]}
     fields |= {f"acc_{name}": value for name, value in sums.items()}
     fields |= {f"at_{name}": value for name, value in at.items() if name != "slot"}
     steps = parts.chains[-1][1]
@@ -161,7 +161,7 @@ def _geometry(p: Problem, layout: Layout) -> dict[str, int]:
         "channels": parts.channels * p.groups, "x_parts": parts.x_parts, "o_parts": parts.o_parts,
         "item": layout.item, "group_channels": p.group_channels, "group_bytes": parts.channels * extent["c"],
         "pass_count": len(layout.passes), "chain_count": len(parts.chains),
-        "steps": steps, "unit_bytes": steps * layout.unit_filters * layout.item,
+        "steps": steps, "together": _come_together(parts), "unit_bytes": steps * layout.unit_filters * layout.item,
         "units": layout.units, "group_units": layout.group_units,
         "group_filters": parts.filters, "unit_filters": layout.unit_filters,
         "overrun": layout.overrun, "chunk": layout.chunk, "slices": layout.slices, "acc_item": layout.acc_item,
@@ -184,6 +184,11 @@ def _pad_parts(p: Problem) -> list:
 def _chain_starts(layout: Layout) -> np.ndarray:
     chains = layout.parts.chains
     return np.array([begin for begin, _ in chains] + [chains[-1][1]], np.int64)
+
+
+def _come_together(parts: Parts) -> bool:
+    """Whether steps share an offset by fours: neighbouring channels, of the same chain."""
+    return parts.channels % TOGETHER == 0 and all(begin % TOGETHER == 0 for begin, _ in parts.chains)
 
 
 def _taps(layout: Layout) -> np.ndarray:

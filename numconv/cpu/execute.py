@@ -156,8 +156,11 @@ def run(piece: Piece, x: int, x_strides: tuple, out: int, o_strides: tuple, samp
 def _launch(schedule: Schedule, part: int, x_strides: tuple, o_strides: tuple, samples: int, threads: int) -> Launch:
     """Jobs: blocks of samples, and ranges of filter units where there are few blocks for the workers."""
     units, parts = schedule.layout.units, schedule.layout.parts
-    jobs, seconds = schedule.blocks * samples, schedule.seconds * samples
-    filter_blocks = max(schedule.least_filter_blocks, int(schedule.seconds / schedule.blocks / LONGEST_JOB) + 1)
+    together = min(samples, schedule.layout.samples)
+    jobs, seconds = schedule.blocks * -(-samples // together), schedule.seconds * samples
+    filter_blocks = max(
+        schedule.least_filter_blocks, int(schedule.seconds * together / schedule.blocks / LONGEST_JOB) + 1
+    )
     if threads > 1 and jobs * filter_blocks < 4 * threads:
         filter_blocks = max(filter_blocks, -(-4 * threads // jobs))
     unit_block = -(-units // min(units, filter_blocks))
@@ -168,7 +171,7 @@ def _launch(schedule: Schedule, part: int, x_strides: tuple, o_strides: tuple, s
         "kernel": schedule.job, "plan": schedule.plan_address, "slot_bytes": schedule.slot_bytes, "part": part,
         "direct": schedule.direct and o_strides[4] == parts.o_parts * item,
         "taps": schedule.taps_at(x_strides) if in_place else 0,
-        "filter_blocks": filter_blocks, "unit_block": unit_block,
+        "filter_blocks": filter_blocks, "unit_block": unit_block, "samples": samples, "sample_block": together,
     }  # fmt: skip
     call = array("q", bytes(CALL.itemsize))
     for name, value in fields.items():

@@ -19,6 +19,8 @@ from .machine import Machine
 
 PACKED_BYTES = 768 << 10
 """Budget of a packed input tile: with chain sums and weights it should stay in a second-level cache."""
+FEW_PIXELS = 256
+"""Pixels from which a block has enough work for the weights that it reads."""
 SLICE_BYTES = 32 << 10
 """Budget of a panel's slice in a first-level cache."""
 UNIT_SUMS_BYTES = 256 << 10
@@ -115,21 +117,15 @@ class Layout:
         return d, h, w
 
     def pitches(self, planes: int, rows: int) -> dict[str, int]:
-        """Byte pitches of the packed tile: d, h, w, c, phases of h and w; "bytes" in all."""
+        """Byte pitches of the packed tile: n, d, h, w, c, phases of h and w; "bytes" of a sample."""
         p, item = self.parts.problem, self.item
         depth, height, width = self.halo(planes, rows)
         channels = self.parts.channels * p.groups
-        if self.order == "filters" and p.channels_last:
+        if self.order == "filters":
             w = channels * item
-            return {
-                "c": item,
-                "w": w,
-                "h": width * w,
-                "d": height * width * w,
-                "ph_h": 0,
-                "ph_w": 0,
-                "bytes": depth * height * width * w,
-            }
+            h, size = width * w, depth * height * width * w
+            n = -(-size // 64) * 64
+            return {"c": item, "w": w, "h": h, "d": height * h, "n": n, "ph_h": 0, "ph_w": 0, "bytes": size}
         fh, fw = self.phases
         h = -(-width // fw) * item
         ph_h = -(-height // fh) * h
@@ -137,7 +133,7 @@ class Layout:
         d = fw * ph_w
         c = depth * d
         c += 64 if c % 4096 == 0 and channels > 1 else 0  # planes at powers of two would meet in one set of L1
-        return {"c": c, "w": item, "h": h, "d": d, "ph_h": ph_h, "ph_w": ph_w, "bytes": c * channels}
+        return {"c": c, "w": item, "h": h, "d": d, "n": 0, "ph_h": ph_h, "ph_w": ph_w, "bytes": c * channels}
 
     @cached_property
     def passes(self) -> list[tuple[int, int, int, int, int, int]]:
@@ -174,9 +170,16 @@ class Layout:
 
     @property
     def pixels(self) -> int:
-        """Output pixels of a block."""
+        """Output pixels of a block of one sample."""
         d, h, w = self.block
         return d * h * w
+
+    @cached_property
+    def samples(self) -> int:
+        """Samples that a block may span, where one has few pixels: they share the weights that come from memory."""
+        if self.order != "filters" or self.blocks != (1, 1, 1) or len(self.passes) > 1:
+            return 1
+        return max(1, min(-(-FEW_PIXELS // self.pixels), PACKED_BYTES // self.extent["n"]))
 
     @cached_property
     def chunk(self) -> int:
@@ -185,7 +188,10 @@ class Layout:
         if len(self.passes) > 1:
             return self.pixels if self.order == "filters" else h
         if self.order == "filters":
-            return min(self.pixels, max(1, UNIT_SUMS_BYTES // (self.width * self.acc_item * self.rows)) * self.rows)
+            return min(
+                self.pixels * self.samples,
+                max(1, UNIT_SUMS_BYTES // (self.width * self.acc_item * self.rows)) * self.rows,
+            )
         row = self.acc_item * max(w, self.width) * (self.rows if self.order == "pixels" else 1)
         rows = max(1, UNIT_SUMS_BYTES // 4 // row)
         return min(h, rows if self.order == "pixels" else -(-rows // self.rows) * self.rows)
@@ -224,7 +230,7 @@ class Layout:
     @cached_property
     def offsets(self) -> dict[str, int]:
         """Where things lie in the worker's bytes; "slot" is how many it has."""
-        planes = 1 if self.order != "filters" else self.block[0]
+        planes = 1 if self.order != "filters" else self.samples * self.block[0]
         chunk_pixels = self.chunk if self.order == "filters" else 0
         segments = planes * self.block[1] if self.order == "filters" else self.chunk
         at, size = {}, 512  # the BLOCK record
@@ -234,7 +240,7 @@ class Layout:
             ("segments", 24 * (segments + 1)),
             ("acc", self.sums["unit"] * (1 if len(self.passes) == 1 else self.most_units)),
             ("partial", (self.chunk + self.rows) * self.width * self.item if self.slices > 1 else 0),
-            ("packed", self.extent["bytes"] + self.overrun),
+            ("packed", self.samples * max(self.extent["n"], self.extent["bytes"]) + self.overrun),
         ]
         for name, amount in needs:
             at[name] = size
@@ -329,10 +335,10 @@ def estimate(layout: Layout) -> float:
     packed *= -(-layout.units // layout.most_units)
     results = layout.pixels * p.filters * layout.parts.o_parts
     straight = p.channels_last == (layout.order == "filters")
-    packing = packed * layout.item * (0.2 if straight or p.channels == 1 else 1.0)
-    finishing = results * layout.item * (0.06 if straight or p.filters == 1 else 0.6)
+    packing = packed * layout.item * (0.2 if straight or p.channels == 1 else 0.3)
+    finishing = results * layout.item * (0.06 if straight or p.filters == 1 else 0.2)
     weights = layout.parts.chains[-1][1] * layout.units * layout.unit_filters * layout.item
-    streaming = weights * (0.15 if weights > 1 << 20 else 0.05)  # every block reads all of them, from L3 or L2
+    streaming = weights / layout.samples * (0.15 if weights > 1 << 20 else 0.05)  # from L3 or L2
     crowded = 1.0 if layout.offsets["slot"] <= (2 << 20) else 3.0
     compute = count * layout.units * cycles_a_tile(layout)
     return crowded * blocks * (compute + packing + finishing + streaming + 1500) * (1 + 0.1 / blocks)

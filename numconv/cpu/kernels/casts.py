@@ -86,6 +86,53 @@ def move(typingctx, source, source_code, target, target_code, lanes):
     return types.void(types.int64, source_code, types.int64, target_code, lanes), codegen
 
 
+def _transposed(b, rows):
+    """The columns of a square of n vectors of n lanes, n a power of two: log2(n) rounds of swaps between rows.
+
+    Round k swaps bit k of the row's number with bit k of the lane's: row i keeps its lanes whose bit equals its own,
+    and takes the others from row ``i ^ 2^k``.
+    """
+    n, rows = len(rows), list(rows)
+    for k in range(n.bit_length() - 1):
+        bit = 1 << k
+        for i in range(n):
+            if i & bit:
+                continue
+            low, high = rows[i], rows[i | bit]
+            for row, kept in ((i, 0), (i | bit, bit)):
+                lanes = [j & ~bit | kept if not j & bit else n + (j & ~bit | kept) for j in range(n)]
+                mask = ir.Constant(ir.VectorType(ir.IntType(32), n), lanes)
+                rows[row] = b.shuffle_vector(low, high, mask)
+    return rows
+
+
+@intrinsic(prefer_literal=True)
+def fill(typingctx, target, target_code, value, lanes):
+    """Write a value to `lanes` neighbours."""
+
+    def codegen(ctx, b, sig, args):
+        _store(b, _splat(b, args[2], lanes.literal_value), args[0], target_code.literal_value)
+        return ctx.get_dummy_value()
+
+    return types.void(types.int64, target_code, NUMBA_TYPES[target_code.literal_value], lanes), codegen
+
+
+@intrinsic(prefer_literal=True)
+def move_square(typingctx, source, source_code, target, target_code, lanes):
+    """Convert and transpose a square of `lanes` rows of `lanes` values; both are (address, bytes between rows)."""
+
+    def codegen(ctx, b, sig, args):
+        old, new, n = source_code.literal_value, target_code.literal_value, lanes.literal_value
+        (here, step), (there, to_step) = ([b.extract_value(args[i], j) for j in range(2)] for i in (0, 2))
+        rows = [_cast(b, _load(b, b.add(here, b.mul(step, I64(i))), old, n), old, new) for i in range(n)]
+        for i, row in enumerate(_transposed(b, rows)):
+            _store(b, row, b.add(there, b.mul(to_step, I64(i))), new)
+        return ctx.get_dummy_value()
+
+    pair = types.UniTuple(types.int64, 2)
+    return types.void(pair, source_code, pair, target_code, lanes), codegen
+
+
 def _call(b, name, value):
     kind = value.type
     if not isinstance(kind, ir.VectorType):
@@ -177,6 +224,49 @@ def _element(value):
     return value.type.element if isinstance(value.type, ir.VectorType) else value.type
 
 
+def _with_bias(b, value, acc, address, shared):
+    """The values plus the bias at an address (0: none), which all lanes share or which has one for each."""
+    n = value.type.count if isinstance(value.type, ir.VectorType) else 1
+    before = b.block
+    with b.if_then(b.icmp_signed("!=", address, I64(0))):
+        with b.if_else(b.icmp_signed("!=", shared, I64(0))) as (one, each):
+            with one:
+                same, at_same = _splat(b, _load(b, address, acc, 1), n), b.block
+            with each:
+                own, at_own = _load(b, address, acc, n), b.block
+        amount = b.phi(value.type)
+        amount.add_incoming(same, at_same)
+        amount.add_incoming(own, at_own)
+        plus = b.add if acc[0] in "iu" else b.fadd
+        total, after = plus(value, amount), b.block
+    result = b.phi(value.type)
+    result.add_incoming(value, before)
+    result.add_incoming(total, after)
+    return result
+
+
+def _finished(b, value, kinds, activation):
+    """(result, status bits) of chain sums with their bias; `activation` is (kind, address of the slope)."""
+    acc, target, overflow = kinds
+    n = value.type.count if isinstance(value.type, ir.VectorType) else 1
+    kind, slope = b.extract_value(activation, 0), _load(b, b.extract_value(activation, 1), acc, 1)
+    value = _rectified(b, value, kind, _splat(b, slope, n), acc != "u8")
+    if target[0] == "f":
+        return _cast(b, value, acc, target), I64(0)
+    if acc[0] == "f":
+        integer, outside, unknown = _float_to_integer(b, value, target, overflow)
+    else:
+        integer, outside, unknown = _integer_to_integer(b, value, acc, target, overflow)
+    status = b.select(_any(b, outside), I64(OVERFLOW), I64(0))
+    return integer, b.or_(status, b.select(_any(b, unknown), I64(NOT_A_NUMBER), I64(0)))
+
+
+def _kinds(literal):
+    """("f4", "u1", "saturate") of "f4>u1:saturate"."""
+    acc, rest = literal.literal_value.split(">")
+    return (acc, *rest.split(":"))
+
+
 @intrinsic(prefer_literal=True)
 def finish_values(typingctx, sums, bias, out, activation, kinds, lanes):
     """Bias, activation, conversion and store of `lanes` neighbouring chain sums; returns CALL.status bits.
@@ -184,41 +274,38 @@ def finish_values(typingctx, sums, bias, out, activation, kinds, lanes):
     `bias` is (address or 0, whether all lanes share one value), `activation` is (kind, address of the slope), `kinds`
     is "acc>target:overflow", for example "f4>u1:saturate".
     """
-    acc, rest = kinds.literal_value.split(">")
-    target, overflow = rest.split(":")
-    n = lanes.literal_value
-
-    def with_bias(b, value, address, shared):
-        before = b.block
-        with b.if_then(b.icmp_signed("!=", address, I64(0))):
-            with b.if_else(b.icmp_signed("!=", shared, I64(0))) as (one, each):
-                with one:
-                    same, at_same = _splat(b, _load(b, address, acc, 1), n), b.block
-                with each:
-                    own, at_own = _load(b, address, acc, n), b.block
-            amount = b.phi(value.type)
-            amount.add_incoming(same, at_same)
-            amount.add_incoming(own, at_own)
-            plus = b.add if acc[0] in "iu" else b.fadd
-            total, after = plus(value, amount), b.block
-        result = b.phi(value.type)
-        result.add_incoming(value, before)
-        result.add_incoming(total, after)
-        return result
+    acc, target, _ = names = _kinds(kinds)
 
     def codegen(ctx, b, sig, args):
-        value = _load(b, args[0], acc, n)
-        value = with_bias(b, value, b.extract_value(args[1], 0), b.extract_value(args[1], 1))
-        kind, slope = b.extract_value(args[3], 0), _load(b, b.extract_value(args[3], 1), acc, 1)
-        value = _rectified(b, value, kind, _splat(b, slope, n), acc != "u8")
-        if target[0] == "f":
-            _store(b, _cast(b, value, acc, target), args[2], target)
-            return I64(0)
-        convert = _float_to_integer if acc[0] == "f" else lambda b, v, t, o: _integer_to_integer(b, v, acc, t, o)
-        integer, outside, unknown = convert(b, value, target, overflow)
-        _store(b, integer, args[2], target)
-        status = b.select(_any(b, outside), I64(OVERFLOW), I64(0))
-        return b.or_(status, b.select(_any(b, unknown), I64(NOT_A_NUMBER), I64(0)))
+        value = _load(b, args[0], acc, lanes.literal_value)
+        value = _with_bias(b, value, acc, b.extract_value(args[1], 0), b.extract_value(args[1], 1))
+        result, status = _finished(b, value, names, args[3])
+        _store(b, result, args[2], target)
+        return status
 
     pair = types.UniTuple(types.int64, 2)
     return types.int64(types.int64, pair, types.int64, pair, kinds, lanes), codegen
+
+
+@intrinsic(prefer_literal=True)
+def finish_square(typingctx, sums, bias, out, activation, kinds, lanes):
+    """The same for a square, transposed: `lanes` rows of sums to `lanes` columns of out; one bias a column of sums.
+
+    `sums` and `out` are (address, bytes between rows).
+    """
+    acc, target, _ = names = _kinds(kinds)
+
+    def codegen(ctx, b, sig, args):
+        n, status, rows = lanes.literal_value, I64(0), []
+        (here, step), (there, to_step) = ([b.extract_value(args[i], j) for j in range(2)] for i in (0, 2))
+        for i in range(n):
+            value = _load(b, b.add(here, b.mul(step, I64(i))), acc, n)
+            value, more = _finished(b, _with_bias(b, value, acc, args[1], I64(0)), names, args[3])
+            rows.append(value)
+            status = b.or_(status, more)
+        for i, row in enumerate(_transposed(b, rows)):
+            _store(b, row, b.add(there, b.mul(to_step, I64(i))), target)
+        return status
+
+    pair = types.UniTuple(types.int64, 2)
+    return types.int64(pair, types.int64, pair, pair, kinds, lanes), codegen

@@ -13,7 +13,8 @@ filters of the accumulator's type.
 
 from __future__ import annotations
 
-from .intrinsics import SIZES, block_record, call_record, plan_record, pointer
+from ..tiles import TOGETHER
+from .intrinsics import SIZES, block_record, call_record, inlined, plan_record, pointer
 from .tile import (
     accumulate_integers,
     add_lanes,
@@ -27,6 +28,12 @@ from .tile import (
     store,
     zeros,
 )
+
+
+@inlined
+def cut(begin, end, part, parts):
+    """Where a part of a chain begins: parts are about equal, and whole multiples of TOGETHER but for the last."""
+    return end if part == parts else begin + (end - begin) * part // (parts * TOGETHER) * TOGETHER
 
 
 def micro(scalar, rows, vecs, lanes, fused, integers):
@@ -50,8 +57,7 @@ def micro(scalar, rows, vecs, lanes, fused, integers):
                 begin, end = chains[chain], chains[chain + 1]
                 to_out = last and full and call.direct != 0
                 for part in range(plan.slices):
-                    low = begin + (end - begin) * part // plan.slices
-                    high = begin + (end - begin) * (part + 1) // plan.slices
+                    low, high = cut(begin, end, part, plan.slices), cut(begin, end, part + 1, plan.slices)
                     weights = call.weights + unit * plan.unit_bytes + low * width
                     for t in range(tiles):
                         partial = slot + plan.at_partial + t * (rows * width)
@@ -59,9 +65,18 @@ def micro(scalar, rows, vecs, lanes, fused, integers):
                         tile, right = zeros(scalar, rows, vecs, lanes, fused), weights
                         if part > 0:
                             tile = load(tile, partial, steps_of(rows, width))
-                        for k in range(low, high):
-                            tile = outer(tile, left + taps[k], offsets, right)
-                            right += width
+                        if plan.together != 0:
+                            for k in range(low, high, TOGETHER):
+                                here = left + taps[k]
+                                tile = outer(tile, here, offsets, right)
+                                tile = outer(tile, here + size, offsets, right + width)
+                                tile = outer(tile, here + 2 * size, offsets, right + 2 * width)
+                                tile = outer(tile, here + 3 * size, offsets, right + 3 * width)
+                                right += TOGETHER * width
+                        else:
+                            for k in range(low, high):
+                                tile = outer(tile, left + taps[k], offsets, right)
+                                right += width
                         if part < plan.slices - 1:
                             store(tile, partial, steps_of(rows, width))
                             continue

@@ -5,8 +5,9 @@ from __future__ import annotations
 from numba import literally
 
 from ..records import CALL_SLOT
-from .casts import finish_values
+from .casts import finish_square, finish_values
 from .intrinsics import SIZES, block_record, call, call_record, fetch_or, inlined, plan_record, pointer, size_of
+from .packing import SQUARE
 
 STATUS = 8 * CALL_SLOT["status"]
 
@@ -28,6 +29,27 @@ def finish_run(sums, bias, out, count, activation, kinds, acc, target):
         for i in range(count):
             here = 0 if bias[0] == 0 else bias[0] + i * bias[1]
             status |= finish_values(sums[0] + i * sums[1], (here, 1), out[0] + i * out[1], activation, kinds, 1)
+    return status
+
+
+@inlined
+def finish_squares(sums, bias, out, lanes, count, activation, kinds, acc, target):
+    """Finish `lanes` filters of `count` pixels whose filters lie together in the sums, and whose pixels in out.
+
+    `sums` is (address, bytes between pixels), `out` (address, bytes between filters); eight of both at least.
+    """
+    literally(kinds)
+    literally(acc)
+    literally(target)
+    status = 0
+    for lane_0 in range(0, lanes, SQUARE):
+        lane = min(lane_0, lanes - SQUARE)
+        here, there = sums[0] + lane * size_of(acc), out[0] + lane * out[1]
+        value = 0 if bias == 0 else bias + lane * size_of(acc)
+        for n in range(0, count, SQUARE):
+            i = min(n, count - SQUARE)
+            square, to = (here + i * sums[1], sums[1]), (there + i * size_of(target), out[1])
+            status |= finish_square(square, value, to, activation, kinds, SQUARE)
     return status
 
 
@@ -82,6 +104,13 @@ def finish(acc, target, overflow, activated):
                             (here + i * plan.acc_pixel, acc_size), (bias_left, acc_size),
                             (there + i * call_.o_w, out_size), lanes, activation, kinds, acc, target,
                         )  # fmt: skip
+                    continue
+                transposed = plan.acc_lane == acc_size and plan.o_parts == 1 and call_.o_w == out_size
+                if transposed and count >= SQUARE and lanes >= SQUARE:
+                    status |= finish_squares(
+                        (here, plan.acc_pixel), bias_left, (there, call_.o_f), lanes, count, activation,
+                        kinds, acc, target,
+                    )  # fmt: skip
                     continue
                 for lane in range(lanes):
                     f = filter_0 + lane

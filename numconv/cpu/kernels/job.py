@@ -1,4 +1,4 @@
-"""A job: one block of output pixels of one sample, times a range of filter units (panels or filter tiles).
+"""A job: one block of output pixels of a sample, or of a few small ones, times a range of units (panels, filter tiles).
 
     for pass in passes            tap rows whose input, with the block's halo, fits the workspace: nearly always one
         pack                      unless the block's receptive field can be read in place
@@ -19,12 +19,13 @@ from .intrinsics import block_record, call, call_record, inlined, plan_record, p
 
 @inlined
 def place(plan, block, call, job):
-    """Which block of which sample, and which units, a job is; units fastest, so that neighbours share the input."""
+    """Which block of which samples, and which units, a job is; units fastest, so that neighbours share the input."""
     job, part = job // call.filter_blocks, job % call.filter_blocks
     job, w = job // plan.NW, job % plan.NW
     job, h = job // plan.NH, job % plan.NH
     n, d = job // plan.ND, job % plan.ND
-    block.n, block.d0, block.h0, block.w0 = n, d * plan.BD, h * plan.BH, w * plan.BW
+    block.n, block.d0, block.h0, block.w0 = n * call.sample_block, d * plan.BD, h * plan.BH, w * plan.BW
+    block.bn = min(call.sample_block, call.samples - block.n)
     block.bd = min(plan.BD, plan.OD - block.d0)
     block.bh = min(plan.BH, plan.OH - block.h0)
     block.bw = min(plan.BW, plan.OW - block.w0)
@@ -49,7 +50,8 @@ def read_in_place(plan, block, call):
         return False
     d, h, w = block.d0 * plan.sd - plan.lo_d, block.h0 * plan.sh - plan.lo_h, block.w0 * plan.sw - plan.lo_w
     block.left = call.x + block.n * call.x_n + d * call.x_d + h * call.x_h + w * call.x_w
-    block.left_d, block.left_h, block.left_w = plan.sd * call.x_d, plan.sh * call.x_h, plan.sw * call.x_w
+    block.left_n, block.left_d = call.x_n, plan.sd * call.x_d
+    block.left_h, block.left_w = plan.sh * call.x_h, plan.sw * call.x_w
     block.left_group, block.taps = plan.group_channels * call.x_c, call.taps
     return True
 
@@ -58,23 +60,29 @@ def read_in_place(plan, block, call):
 def read_packed(plan, block, slot):
     """Point the block at the packed tile."""
     block.left = slot + plan.at_packed
-    block.left_d = plan.sd * plan.pk_d
+    block.left_n, block.left_d = plan.pk_n, plan.sd * plan.pk_d
     block.left_h, block.left_w = plan.sh // plan.fh * plan.pk_h, plan.sw // plan.fw * plan.pk_w
     block.left_group, block.taps = plan.group_bytes, plan.taps
 
 
 @inlined
 def segments(plan, block, call, slot, by_rows):
-    """Cut the chunk at the ends of output rows: (offset in the chain sums, address in out, pixels)."""
+    """Cut the chunk at the ends of output rows: (offset in the chain sums, address in out, pixels).
+
+    Rows that follow each other in out, as in the sums, stay together.
+    """
     table, count = pointer(slot + plan.at_segments, "i8"), 0
     q, end = block.pixel_0, block.pixel_0 + block.pixels
-    out = call.out + block.n * call.o_n
+    run = block.bw
+    if not by_rows and block.bw == plan.OW and call.o_h == plan.OW * call.o_w:
+        run *= block.bh
+        if block.bh == plan.OH and call.o_d == plan.OH * call.o_h:
+            run *= block.bd
     while q < end:
-        row, w = q // block.bw, q % block.bw
-        d, h = row // block.bh, row % block.bh
-        pixels = min(block.bw - w, end - q)
-        table[count] = (h - block.row_0) * plan.acc_row if by_rows else (q - block.pixel_0) * plan.acc_pixel
-        table[count + 1] = out + (block.d0 + d) * call.o_d + (block.h0 + h) * call.o_h + (block.w0 + w) * call.o_w
+        pixels = min(run - q % run, end - q)
+        row = q // block.bw % block.bh - block.row_0
+        table[count] = row * plan.acc_row if by_rows else (q - block.pixel_0) * plan.acc_pixel
+        table[count + 1] = out_address(block, call, q)
         table[count + 2] = pixels
         count += 3
         q += pixels
@@ -82,17 +90,29 @@ def segments(plan, block, call, slot, by_rows):
 
 
 @inlined
+def out_address(block, call, q):
+    """Where the result of pixel q of the block goes."""
+    row, w = q // block.bw, block.w0 + q % block.bw
+    plane, h = row // block.bh, block.h0 + row % block.bh
+    n, d = block.n + plane // block.bd, block.d0 + plane % block.bd
+    return call.out + n * call.o_n + d * call.o_d + h * call.o_h + w * call.o_w
+
+
+@inlined
 def left_offsets(plan, block, call, slot, rows):
     """Per pixel of the chunk, where its receptive field and its output begin; the last tile repeats the last pixel."""
     lefts, outs = pointer(slot + plan.at_left, "i8"), pointer(slot + plan.at_out, "i8")
-    table, i = pointer(slot + plan.at_segments, "i8"), 0
-    for s in range(0, block.segments, 3):
-        q = block.pixel_0 + i
+    q, i = block.pixel_0, 0
+    while i < block.pixels:
         row, w = q // block.bw, q % block.bw
-        left = row // block.bh * block.left_d + row % block.bh * block.left_h + w * block.left_w
-        for j in range(table[s + 2]):
-            lefts[i], outs[i] = left + j * block.left_w, table[s + 1] + j * call.o_w
-            i += 1
+        plane, h = row // block.bh, row % block.bh
+        n, d = plane // block.bd, plane % block.bd
+        left = n * block.left_n + d * block.left_d + h * block.left_h + w * block.left_w
+        out, count = out_address(block, call, q), min(block.bw - w, block.pixels - i)
+        for j in range(count):
+            lefts[i + j], outs[i + j] = left + j * block.left_w, out + j * call.o_w
+        i += count
+        q += count
     for j in range(i, (i + rows - 1) // rows * rows):
         lefts[j], outs[j] = lefts[i - 1], outs[i - 1]
 
@@ -100,7 +120,7 @@ def left_offsets(plan, block, call, slot, rows):
 @inlined
 def next_chunk(plan, block, q, by_rows):
     """The chunk that begins at pixel q of the block."""
-    block.pixel_0, block.pixels = q, min(plan.chunk, block.bd * block.bh * block.bw - q)
+    block.pixel_0, block.pixels = q, min(plan.chunk, block.bn * block.bd * block.bh * block.bw - q)
     if by_rows:
         row = q // block.bw
         block.row_0 = row % block.bh
@@ -129,7 +149,7 @@ def job(rows, by_rows):
             if not in_place:
                 call(plan.pack, stage)
             q = 0
-            while q < block.bd * block.bh * block.bw:
+            while q < block.bn * block.bd * block.bh * block.bw:
                 q = next_chunk(plan, block, q, by_rows)
                 segments(plan, block, call_, slot, by_rows)
                 if not by_rows:

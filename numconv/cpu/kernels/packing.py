@@ -3,7 +3,7 @@
 Boundary modes and padding are one index table per axis: ``index[p]`` is the sample at padded position p, -1 stands for
 the pad value. There is one kernel per (source type, computing type) and lane order:
 
-    filters in lanes    (d, h, w, c)     pixels apart pk_w, channels apart pk_c; c or w innermost as x has them
+    filters in lanes    (d, h, w, c)     pixels apart pk_w, their channels together
     pixels in lanes     (c, d, h, w)     stride s de-interleaved: position p of an axis lies at (p % s) * phase + p // s
 
 Real channel c of interleaved complex numbers is part c % x_parts of channel c // x_parts.
@@ -13,8 +13,11 @@ from __future__ import annotations
 
 from numba import literally
 
-from .casts import load_as, move
+from .casts import fill, load_as, move, move_square
 from .intrinsics import SIZES, block_record, call_record, inlined, plan_record, pointer, size_of
+
+SQUARE = 8
+"""Rows and lanes of a transposed square: 24 shuffles of 32 bytes move 64 values of four."""
 
 
 @inlined
@@ -43,8 +46,22 @@ def copy_run(source, source_step, source_code, target, target_step, target_code,
 def fill_run(target, step, code, value, count):
     """Write the pad value `count` times."""
     literally(code)
-    for i in range(count):
-        pointer(target + i * step, code)[0] = value
+    if step == size_of(code) and count >= 8:
+        for i in range(0, count - 7, 8):
+            fill(target + i * step, code, value, 8)
+        fill(target + (count - 8) * step, code, value, 8)
+    else:
+        for i in range(count):
+            pointer(target + i * step, code)[0] = value
+
+
+@inlined
+def fill_pixels(target, code, pads, parts, count):
+    """Write the pad value to `count` neighbouring real channels; `pads` holds its parts."""
+    literally(code)
+    size = size_of(code)
+    for part in range(parts):
+        fill_run(target + part * size, parts * size, code, pads[part], count // parts)
 
 
 @inlined
@@ -62,48 +79,82 @@ def interior(first, count, low, size):
     return a, max(a, min(low + size - first, count))
 
 
+@inlined
+def copy_square_run(source, source_code, target, target_code, pixels, channels):
+    """Transpose `channels` planes of `pixels` neighbours; both are (address, bytes between rows)."""
+    literally(source_code)
+    literally(target_code)
+    size, target_size = size_of(source_code), size_of(target_code)
+    if pixels >= SQUARE and channels >= SQUARE:
+        for c0 in range(0, channels, SQUARE):
+            c = min(c0, channels - SQUARE)
+            for w0 in range(0, pixels, SQUARE):
+                w = min(w0, pixels - SQUARE)
+                here = (source[0] + c * source[1] + w * size, source[1])
+                there = (target[0] + w * target[1] + c * target_size, target[1])
+                move_square(here, source_code, there, target_code, SQUARE)
+    else:
+        for c in range(channels):
+            here, there = source[0] + c * source[1], target[0] + c * target_size
+            for w in range(pixels):
+                move(here + w * size, source_code, there + w * target[1], target_code, 1)
+
+
+@inlined
+def copy_pixels(call, origin, source_code, target, target_code, pixels, channels, parts):
+    """Copy `pixels` neighbours with their channels, however they lie in the input."""
+    literally(source_code)
+    literally(target_code)
+    size, target_size = size_of(source_code), size_of(target_code)
+    pitch = channels * target_size
+    if call.x_c == parts * size:
+        if call.x_w == channels * size:
+            copy_run(origin, size, source_code, target, target_size, target_code, pixels * channels)
+        else:
+            for w in range(pixels):
+                here = origin + w * call.x_w
+                copy_run(here, size, source_code, target + w * pitch, target_size, target_code, channels)
+    elif call.x_w == size and parts == 1:
+        copy_square_run((origin, call.x_c), source_code, (target, pitch), target_code, pixels, channels)
+    else:
+        for w in range(pixels):
+            for part in range(parts):
+                here, there = origin + w * call.x_w + part * size, target + w * pitch + part * target_size
+                copy_run(here, call.x_c, source_code, there, parts * target_size, target_code, channels // parts)
+
+
 def pack_pixels(source, target):
-    """Channels of a pixel together: for filters in lanes, from an input whose channels are innermost (or any other)."""
-    size, target_size = SIZES[source], SIZES[target]
+    """Channels of a pixel together: for filters in lanes. Planes are transposed in squares of eight."""
+    target_size = SIZES[target]
 
     def kernel(plan_address, call_address, slot, _):
         plan, call, block = plan_record(plan_address), call_record(call_address), block_record(slot)
         pads = pointer(plan.pad_value + call.part * target_size, target)  # of the real and the imaginary part
         parts, channels = plan.x_parts, plan.channels
-        run = channels * size  # one pixel's channels, where they are contiguous
-        dense = call.x_c == parts * size and plan.pk_c == target_size
         index_d, index_h = pointer(plan.index_d, "i8"), pointer(plan.index_h, "i8")
         first_w = block.w0 * plan.sw
         index_w = pointer(plan.index_w + first_w * 8, "i8")
         depth, height, width = halo(plan, block)
         a, b = interior(first_w, width, plan.lo_w, plan.W)
-        for d in range(depth):
+        for plane in range(block.bn * depth):
+            n, d = plane // depth, plane % depth
             from_d = index_d[block.d0 * plan.sd + block.kd0 * plan.dd + d]
             for h in range(height):
                 from_h = index_h[block.h0 * plan.sh + block.kh0 * plan.dh + h]
-                row = slot + plan.at_packed + d * plan.pk_d + h * plan.pk_h
-                origin = call.x + block.n * call.x_n + from_d * call.x_d + from_h * call.x_h
+                row = slot + plan.at_packed + n * plan.pk_n + d * plan.pk_d + h * plan.pk_h
+                if from_d < 0 or from_h < 0:
+                    fill_pixels(row, target, pads, parts, width * channels)
+                    continue
+                origin = call.x + (block.n + n) * call.x_n + from_d * call.x_d + from_h * call.x_h
                 w = 0
                 while w < width:
-                    here = row + w * plan.pk_w
-                    if from_d < 0 or from_h < 0 or index_w[w] < 0:
-                        for c in range(channels):
-                            pointer(here + c * plan.pk_c, target)[0] = pads[c % parts]
-                    elif dense:
-                        pixels = 1
-                        if a <= w < b and call.x_w == run and plan.pk_w == channels * target_size:
-                            pixels = b - w
-                        start = origin + index_w[w] * call.x_w
-                        copy_run(start, size, source, here, target_size, target, pixels * channels)
-                        w += pixels - 1
+                    start, here = origin + index_w[w] * call.x_w, row + w * plan.pk_w
+                    pixels = b - w if w == a and a < b else 1
+                    if index_w[w] < 0:
+                        fill_pixels(here, target, pads, parts, channels)
                     else:
-                        start = origin + index_w[w] * call.x_w
-                        for part in range(parts):
-                            copy_run(
-                                start + part * size, call.x_c, source, here + part * plan.pk_c,
-                                parts * plan.pk_c, target, channels // parts,
-                            )  # fmt: skip
-                    w += 1
+                        copy_pixels(call, start, source, here, target, pixels, channels, parts)
+                    w += pixels
 
     return kernel
 
