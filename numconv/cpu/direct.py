@@ -159,6 +159,7 @@ def _geometry(p: Problem, layout: Layout) -> dict[str, int]:
     steps = parts.chains[-1][1]
     return fields | {
         "channels": parts.channels * p.groups, "x_parts": parts.x_parts, "o_parts": parts.o_parts,
+        "x_size": int(code_of(p.x_dtype)[1]),
         "item": layout.item, "group_channels": p.group_channels, "group_bytes": parts.channels * extent["c"],
         "pass_count": len(layout.passes), "chain_count": len(parts.chains),
         "steps": steps, "together": _come_together(parts), "unit_bytes": steps * layout.unit_filters * layout.item,

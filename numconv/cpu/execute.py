@@ -173,12 +173,12 @@ def _launch(schedule: Schedule, part: int, x_strides: tuple, o_strides: tuple, s
         "taps": schedule.taps_at(x_strides) if in_place else 0,
         "filter_blocks": filter_blocks, "unit_block": unit_block, "samples": samples, "sample_block": together,
     }  # fmt: skip
+    jobs *= filter_blocks
+    fields["workers"] = workers = min(threads, jobs)
     call = array("q", bytes(CALL.itemsize))
     for name, value in fields.items():
         call[CALL_SLOT[name]] = value
     call[_STRIDES:] = array("q", x_strides + o_strides)
-    jobs *= filter_blocks
-    workers = min(threads, jobs)
     return Launch(call, jobs, workers, seconds, workers * schedule.slot_bytes)
 
 

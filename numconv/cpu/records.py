@@ -23,7 +23,7 @@ CALL, CALL_SLOT = _record("""
     kernel plan last workspace slot_bytes line_5 line_6 line_7
     next next_1 next_2 next_3 next_4 next_5 next_6 next_7
     status x out bias weights taps direct part
-    filter_blocks unit_block samples sample_block
+    filter_blocks unit_block samples sample_block workers
     x_n x_d x_h x_w x_c o_n o_d o_h o_w o_f
     """)
 
@@ -37,7 +37,8 @@ CALL, CALL_SLOT = _record("""
 PLAN, PLAN_SLOT = _record("""
     pack micro finish activate
     OD OH OW BD BH BW ND NH NW D H W KD KH KW sd sh sw dd dh dw lo_d lo_h lo_w index_d index_h index_w
-    channels x_parts o_parts pad_value item group_channels group_bytes pk_n pk_d pk_h pk_w pk_c ph_h ph_w fh fw overrun
+    channels x_parts x_size o_parts pad_value item group_channels group_bytes pk_n pk_d pk_h pk_w pk_c ph_h ph_w fh fw
+    overrun
     taps chains passes pass_count chain_count
     steps together unit_bytes units group_units group_filters unit_filters
     chunk relu slope slices at_partial
@@ -50,6 +51,7 @@ BLOCK, BLOCK_SLOT = _record("""
     kd0 kd1 kh0 kh1 chain_0 chain_1
     left left_n left_d left_h left_w left_group taps
     pixel_0 pixels row_0 rows segments
+    ahead ahead_end ahead_step ahead_bytes ahead_row ahead_rows ahead_plane ahead_planes ahead_pitch
     """)
 
 OVERFLOW, NOT_A_NUMBER = 1, 2

@@ -19,7 +19,7 @@ from .machine import Machine
 
 PACKED_BYTES = 768 << 10
 """Budget of a packed input tile: with chain sums and weights it should stay in a second-level cache."""
-FEW_PIXELS = 256
+FEW_PIXELS = 160
 """Pixels from which a block has enough work for the weights that it reads."""
 SLICE_BYTES = 32 << 10
 """Budget of a panel's slice in a first-level cache."""
@@ -257,7 +257,7 @@ class Layout:
 
 
 def layouts(parts: Parts, machine: Machine, integers: bool) -> list[Layout]:
-    """The best layout of each lane order: first the tile with least work, then its blocks."""
+    """Layouts of each lane order: tiles with about the least work, each with its best blocks."""
     p = parts.problem
     lanes, item = machine.lanes[parts.scalar], int(parts.scalar[1])
     orders = [("filters", tiles.FILTERS), ("pixels", tiles.PIXELS)]
@@ -267,7 +267,8 @@ def layouts(parts: Parts, machine: Machine, integers: bool) -> list[Layout]:
     for order, table in orders:
         shapes = tiles.shapes(table, machine)
         every = [Layout(parts, order, r, v, lanes, (1, 1, 1), item, 8 if integers else item) for r, v in shapes]
-        result.append(best_block(min(every, key=tile_cost)))
+        least = min(map(tile_cost, every))
+        result += [best_block(layout) for layout in every if tile_cost(layout) <= 1.1 * least]
     return result
 
 
@@ -290,8 +291,8 @@ def tile_cost(layout: Layout) -> float:
 def cycles_a_tile(layout: Layout) -> float:
     """Cycles of all steps of one tile, and of beginning and adding up its chains."""
     chains = layout.parts.chains
-    steps = chains[-1][1] * tiles.cycles_a_step(layout.rows, layout.vecs)
-    return steps + len(chains) * (20 + layout.rows * layout.vecs)
+    steps = chains[-1][1] * tiles.cycles_a_step(layout.rows, layout.vecs, layout.order == "filters")
+    return steps + len(chains) * layout.slices * (20 + layout.rows * layout.vecs)
 
 
 def best_block(layout: Layout) -> Layout:
@@ -335,10 +336,14 @@ def estimate(layout: Layout) -> float:
     packed *= -(-layout.units // layout.most_units)
     results = layout.pixels * p.filters * layout.parts.o_parts
     straight = p.channels_last == (layout.order == "filters")
-    packing = packed * layout.item * (0.2 if straight or p.channels == 1 else 0.3)
-    finishing = results * layout.item * (0.06 if straight or p.filters == 1 else 0.2)
+    squares = layout.order != "filters" or p.channels >= 8  # few planes are transposed value by value
+    packing = packed * layout.item * (0.1 if straight or p.channels == 1 else 0.2 if squares else 0.5)
+    finishing = results * layout.item * (0.06 if straight or p.filters == 1 else 0.1 + 0.05 * layout.vecs)
+    if not straight:
+        finishing += 20 * p.filters * (1 if w == p.out_spatial[2] else d * h)  # runs of neighbours in out
     weights = layout.parts.chains[-1][1] * layout.units * layout.unit_filters * layout.item
     streaming = weights / layout.samples * (0.15 if weights > 1 << 20 else 0.05)  # from L3 or L2
-    crowded = 1.0 if layout.offsets["slot"] <= (2 << 20) else 3.0
+    slot = layout.offsets["slot"]
+    crowded = 1 + 0.05 * (slot / (512 << 10)) ** 2 if slot <= (2 << 20) else 3.0
     compute = count * layout.units * cycles_a_tile(layout)
     return crowded * blocks * (compute + packing + finishing + streaming + 1500) * (1 + 0.1 / blocks)

@@ -12,8 +12,12 @@ from .machine import Machine
 Shapes = dict[int, tuple[tuple[int, int], ...]]
 
 # (rows, vecs), the first being the usual choice and the others for what fits it badly.
-FILTERS: Shapes = {32: ((6, 4), (10, 2), (8, 2), (14, 1)), 16: ((6, 2), (5, 2), (8, 1), (3, 3))}
-"""Filters in lanes: rows are pixels."""
+FILTERS: Shapes = {32: ((6, 4), (8, 3), (8, 2), (10, 1)), 16: ((6, 2), (5, 2), (8, 1), (3, 3))}
+"""Filters in lanes: rows are pixels.
+
+Every row has an offset in a register of its own, of which x86 has 16: ten rows and more are slower than their loads say
+(AVX-512, operands in L1, GFLOP/s of 204 in registers: 6x4 204, 8x3 195, 8x2 194, 10x2 187, 10x1 163, 14x1 150).
+"""
 PIXELS: Shapes = {32: ((8, 3), (4, 6), (12, 2), (2, 8)), 16: ((6, 2), (4, 3), (2, 4), (1, 7))}
 """Pixels in lanes: rows are filters."""
 ROWS: Shapes = {32: ((4, 5), (3, 5), (2, 8), (1, 12)), 16: ((3, 3), (2, 4), (1, 7))}
@@ -23,13 +27,14 @@ TOGETHER = 4
 """Steps that share an offset where channels come in fours (AVX-512, operands in L1: 193 GFLOP/s instead of 187)."""
 
 
-def cycles_a_step(rows: int, vecs: int) -> float:
+def cycles_a_step(rows: int, vecs: int, aligned: bool) -> float:
     """Estimated cycles of one rank-1 update: multiply-adds, loads (and the step's offset), latency.
 
-    Loads count a little even where they are hidden: on a CPU whose clock follows its power (Xeon, AVX-512) a loop of
-    multiply-adds alone runs at 215 GFLOP/s a core, with 10 loads per 24 of them at 178, with 10 per 16 at 172.
+    Vectors that are not aligned cross a cache line nearly always, and count twice. Loads count a little even where they
+    are hidden: on a CPU whose clock follows its power (Xeon, AVX-512) a loop of multiply-adds alone runs at 215 GFLOP/s
+    a core, with 10 loads per 24 of them at 178, with 10 per 16 at 172.
     """
-    loads = rows + vecs + 1
+    loads = rows + vecs * (1 if aligned else 2) + 1
     return max(rows * vecs / 2, loads / 2, 4.0) + 0.1 * loads
 
 

@@ -14,7 +14,8 @@ filters of the accumulator's type.
 from __future__ import annotations
 
 from ..tiles import TOGETHER
-from .intrinsics import SIZES, block_record, call_record, inlined, plan_record, pointer
+from .ahead import LINE, next_input, next_weights
+from .intrinsics import SIZES, block_record, call_record, inlined, plan_record, pointer, prefetch
 from .tile import (
     accumulate_integers,
     add_lanes,
@@ -40,6 +41,7 @@ def micro(scalar, rows, vecs, lanes, fused, integers):
     """`integers`: float lanes whose chain sums are exact integers, added up in int64."""
     size = SIZES[scalar]
     width = vecs * lanes * size
+    looking = rows <= 8  # more rows leave no registers for it
 
     def kernel(plan_address, call_address, slot, _):
         plan, call, block = plan_record(plan_address), call_record(call_address), block_record(slot)
@@ -65,9 +67,17 @@ def micro(scalar, rows, vecs, lanes, fused, integers):
                         tile, right = zeros(scalar, rows, vecs, lanes, fused), weights
                         if part > 0:
                             tile = load(tile, partial, steps_of(rows, width))
+                        if t % 2 == 0:
+                            ahead, step = next_weights(weights, (high - low) * width, t, tiles)
+                        else:
+                            ahead, step = next_input(block, call)
+                        step = min(step * TOGETHER // (high - low) + 1, LINE)
                         if plan.together != 0:
                             for k in range(low, high, TOGETHER):
                                 here = left + taps[k]
+                                if looking:
+                                    prefetch(ahead)
+                                    ahead += step
                                 tile = outer(tile, here, offsets, right)
                                 tile = outer(tile, here + size, offsets, right + width)
                                 tile = outer(tile, here + 2 * size, offsets, right + 2 * width)

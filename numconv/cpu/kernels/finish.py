@@ -9,6 +9,9 @@ from .casts import finish_square, finish_values
 from .intrinsics import SIZES, block_record, call, call_record, fetch_or, inlined, plan_record, pointer, size_of
 from .packing import SQUARE
 
+TOGETHER = 64
+"""Pixels that are transposed for eight filters after the other: their sums stay in L1, and so do the lines of eight
+planes, which collide there where planes are a multiple of 4096 bytes apart."""
 STATUS = 8 * CALL_SLOT["status"]
 
 
@@ -42,14 +45,16 @@ def finish_squares(sums, bias, out, lanes, count, activation, kinds, acc, target
     literally(acc)
     literally(target)
     status = 0
-    for lane_0 in range(0, lanes, SQUARE):
-        lane = min(lane_0, lanes - SQUARE)
-        here, there = sums[0] + lane * size_of(acc), out[0] + lane * out[1]
-        value = 0 if bias == 0 else bias + lane * size_of(acc)
-        for n in range(0, count, SQUARE):
-            i = min(n, count - SQUARE)
-            square, to = (here + i * sums[1], sums[1]), (there + i * size_of(target), out[1])
-            status |= finish_square(square, value, to, activation, kinds, SQUARE)
+    for first in range(0, count, TOGETHER):
+        end = min(first + TOGETHER, count)
+        for lane_0 in range(0, lanes, SQUARE):
+            lane = min(lane_0, lanes - SQUARE)
+            value = 0 if bias == 0 else bias + lane * size_of(acc)
+            for n in range(first, end, SQUARE):
+                i = min(n, count - SQUARE)
+                square = (sums[0] + i * sums[1] + lane * size_of(acc), sums[1])
+                to = (out[0] + lane * out[1] + i * size_of(target), out[1])
+                status |= finish_square(square, value, to, activation, kinds, SQUARE)
     return status
 
 

@@ -68,6 +68,20 @@ def size_of(typingctx, code):
 
 
 @intrinsic
+def prefetch(typingctx, address):
+    """Ask for the cache line at an address, to the second-level cache; any address will do."""
+
+    def codegen(ctx, b, sig, args):
+        byte, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, i32, i32, i32])
+        function = b.module.globals.get("llvm.prefetch.p0") or ir.Function(b.module, kind, "llvm.prefetch.p0")
+        b.call(function, [b.inttoptr(args[0], byte), i32(0), i32(2), i32(1)])
+        return ctx.get_dummy_value()
+
+    return types.void(types.int64), codegen
+
+
+@intrinsic
 def call(typingctx, function, args):
     """Call the ``void(int64, ...)`` function at an address with a tuple of int64."""
 

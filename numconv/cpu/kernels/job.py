@@ -14,6 +14,7 @@ rows of one plane.
 
 from __future__ import annotations
 
+from .ahead import look_ahead
 from .intrinsics import block_record, call, call_record, inlined, plan_record, pointer
 
 
@@ -141,6 +142,10 @@ def job(rows, by_rows):
         in_place = False if by_rows else read_in_place(plan, block, call_)
         if not in_place:
             read_packed(plan, block, slot)
+        if not by_rows:
+            tiles = (block.bn * block.bd * block.bh * block.bw + rows - 1) // rows
+            visits = tiles * (block.end_unit - block.first_unit) * plan.chain_count * plan.slices
+            look_ahead(plan, block, call_, job_number + call_.workers, visits)
         passes = pointer(plan.passes, "i8")
         for p in range(plan.pass_count):
             block.chain_0, block.chain_1 = passes[6 * p], passes[6 * p + 1]

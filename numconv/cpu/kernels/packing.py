@@ -16,6 +16,8 @@ from numba import literally
 from .casts import fill, load_as, move, move_square
 from .intrinsics import SIZES, block_record, call_record, inlined, plan_record, pointer, size_of
 
+PLANES = 16
+"""Planes that are transposed together: a cache line of float32."""
 SQUARE = 8
 """Rows and lanes of a transposed square: 24 shuffles of 32 bytes move 64 values of four."""
 
@@ -80,16 +82,16 @@ def interior(first, count, low, size):
 
 
 @inlined
-def copy_square_run(source, source_code, target, target_code, pixels, channels):
+def copy_squares(source, source_code, target, target_code, pixels, channels):
     """Transpose `channels` planes of `pixels` neighbours; both are (address, bytes between rows)."""
     literally(source_code)
     literally(target_code)
     size, target_size = size_of(source_code), size_of(target_code)
     if pixels >= SQUARE and channels >= SQUARE:
-        for c0 in range(0, channels, SQUARE):
-            c = min(c0, channels - SQUARE)
-            for w0 in range(0, pixels, SQUARE):
-                w = min(w0, pixels - SQUARE)
+        for w0 in range(0, pixels, SQUARE):
+            w = min(w0, pixels - SQUARE)
+            for c0 in range(0, channels, SQUARE):
+                c = min(c0, channels - SQUARE)
                 here = (source[0] + c * source[1] + w * size, source[1])
                 there = (target[0] + w * target[1] + c * target_size, target[1])
                 move_square(here, source_code, there, target_code, SQUARE)
@@ -102,58 +104,64 @@ def copy_square_run(source, source_code, target, target_code, pixels, channels):
 
 @inlined
 def copy_pixels(call, origin, source_code, target, target_code, pixels, channels, parts):
-    """Copy `pixels` neighbours with their channels, however they lie in the input."""
+    """Copy the channels of `pixels` neighbours, `target` being (address, bytes between pixels)."""
     literally(source_code)
     literally(target_code)
     size, target_size = size_of(source_code), size_of(target_code)
-    pitch = channels * target_size
     if call.x_c == parts * size:
-        if call.x_w == channels * size:
-            copy_run(origin, size, source_code, target, target_size, target_code, pixels * channels)
+        if call.x_w == channels * size and target[1] == channels * target_size:
+            copy_run(origin, size, source_code, target[0], target_size, target_code, pixels * channels)
         else:
             for w in range(pixels):
                 here = origin + w * call.x_w
-                copy_run(here, size, source_code, target + w * pitch, target_size, target_code, channels)
+                copy_run(here, size, source_code, target[0] + w * target[1], target_size, target_code, channels)
     elif call.x_w == size and parts == 1:
-        copy_square_run((origin, call.x_c), source_code, (target, pitch), target_code, pixels, channels)
+        copy_squares((origin, call.x_c), source_code, target, target_code, pixels, channels)
     else:
         for w in range(pixels):
             for part in range(parts):
-                here, there = origin + w * call.x_w + part * size, target + w * pitch + part * target_size
+                here, there = origin + w * call.x_w + part * size, target[0] + w * target[1] + part * target_size
                 copy_run(here, call.x_c, source_code, there, parts * target_size, target_code, channels // parts)
 
 
 def pack_pixels(source, target):
-    """Channels of a pixel together: for filters in lanes. Planes are transposed in squares of eight."""
-    target_size = SIZES[target]
+    """Channels of a pixel together: for filters in lanes.
+
+    Planes are transposed in squares of eight, a few planes at a time with all their rows: neighbours in memory come
+    together (56 x 56 x 256 floats: 1.3 cycles a value row by row).
+    """
+    size, target_size = SIZES[source], SIZES[target]
 
     def kernel(plan_address, call_address, slot, _):
         plan, call, block = plan_record(plan_address), call_record(call_address), block_record(slot)
         pads = pointer(plan.pad_value + call.part * target_size, target)  # of the real and the imaginary part
-        parts, channels = plan.x_parts, plan.channels
+        parts, every = plan.x_parts, plan.channels
         index_d, index_h = pointer(plan.index_d, "i8"), pointer(plan.index_h, "i8")
         first_w = block.w0 * plan.sw
         index_w = pointer(plan.index_w + first_w * 8, "i8")
         depth, height, width = halo(plan, block)
         a, b = interior(first_w, width, plan.lo_w, plan.W)
-        for plane in range(block.bn * depth):
-            n, d = plane // depth, plane % depth
-            from_d = index_d[block.d0 * plan.sd + block.kd0 * plan.dd + d]
-            for h in range(height):
+        step = PLANES if call.x_w == size and call.x_c != parts * size else every
+        for channel in range(0, every, step):
+            channels, shift = min(step, every - channel), channel // parts * call.x_c
+            for row in range(block.bn * depth * height):
+                n, d, h = row // height // depth, row // height % depth, row % height
+                from_d = index_d[block.d0 * plan.sd + block.kd0 * plan.dd + d]
                 from_h = index_h[block.h0 * plan.sh + block.kh0 * plan.dh + h]
-                row = slot + plan.at_packed + n * plan.pk_n + d * plan.pk_d + h * plan.pk_h
+                packed = slot + plan.at_packed + n * plan.pk_n + d * plan.pk_d + h * plan.pk_h
                 if from_d < 0 or from_h < 0:
-                    fill_pixels(row, target, pads, parts, width * channels)
+                    if channel == 0:
+                        fill_pixels(packed, target, pads, parts, width * every)
                     continue
-                origin = call.x + (block.n + n) * call.x_n + from_d * call.x_d + from_h * call.x_h
+                origin = call.x + (block.n + n) * call.x_n + from_d * call.x_d + from_h * call.x_h + shift
                 w = 0
                 while w < width:
-                    start, here = origin + index_w[w] * call.x_w, row + w * plan.pk_w
+                    start, here = origin + index_w[w] * call.x_w, packed + w * plan.pk_w + channel * target_size
                     pixels = b - w if w == a and a < b else 1
                     if index_w[w] < 0:
                         fill_pixels(here, target, pads, parts, channels)
                     else:
-                        copy_pixels(call, start, source, here, target, pixels, channels, parts)
+                        copy_pixels(call, start, source, (here, plan.pk_w), target, pixels, channels, parts)
                     w += pixels
 
     return kernel
