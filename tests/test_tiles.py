@@ -22,6 +22,8 @@ EMIT = """
         for kernel, table in kernels.items():
             for rows, vecs in tiles.shapes(table, cpu):
                 params = (scalar, rows, vecs, cpu.lanes[scalar], cpu.fma, False)
+                if kernel == "filters.micro":
+                    params += (4,)
                 assembly = cache.emit_assembly(kernel, *params)
                 print(json.dumps([kernel, scalar, rows, vecs, assembly]))
 """
@@ -62,7 +64,7 @@ def test_neon_is_emitted_without_spills():
     script = f"""
         from numconv.cpu.compile import kernel_ir
         from numconv.cpu.kernels import filters
-        print(kernel_ir(filters.micro("f4", {rows}, {vecs}, 4, True, False)))
+        print(kernel_ir(filters.micro("f4", {rows}, {vecs}, 4, True, False, 4)))
     """
     ir = run_script(script, NUMBA_CPU_NAME="nehalem", NUMBA_CPU_FEATURES="")
     ir = re.sub(r"^target (triple|datalayout).*$", "", ir, flags=re.MULTILINE)

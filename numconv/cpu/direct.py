@@ -110,7 +110,9 @@ def build(problem: Problem, scalar: str) -> Schedule:
 def _kernels(p: Problem, layout: Layout, cpu: Machine, acc_code: str) -> dict[str, int]:
     scalar, integers = layout.parts.scalar, p.exact
     micro = {"filters": "filters.micro", "pixels": "pixels.filters_by_pixels", "rows": "pixels.rows_by_pixels"}
-    shape = (scalar, layout.rows, layout.vecs, layout.lanes, cpu.fma, integers and scalar != "i8")
+    shape: tuple = (scalar, layout.rows, layout.vecs, layout.lanes, cpu.fma, integers and scalar != "i8")
+    if layout.order == "filters":
+        shape = (*shape, _together(layout.parts))
     pack = "packing.pack_pixels" if layout.order == "filters" else "packing.pack_planes"
     own_pass = p.activation not in RELU
     overflow = p.overflow if p.result.kind in "iu" else "wrap"
@@ -162,7 +164,7 @@ def _geometry(p: Problem, layout: Layout) -> dict[str, int]:
         "x_size": int(code_of(p.x_dtype)[1]),
         "item": layout.item, "group_channels": p.group_channels, "group_bytes": parts.channels * extent["c"],
         "pass_count": len(layout.passes), "chain_count": len(parts.chains),
-        "steps": steps, "together": _come_together(parts), "unit_bytes": steps * layout.unit_filters * layout.item,
+        "steps": steps, "unit_bytes": steps * layout.unit_filters * layout.item,
         "units": layout.units, "group_units": layout.group_units,
         "group_filters": parts.filters, "unit_filters": layout.unit_filters,
         "overrun": layout.overrun, "chunk": layout.chunk, "slices": layout.slices, "acc_item": layout.acc_item,
@@ -187,9 +189,12 @@ def _chain_starts(layout: Layout) -> np.ndarray:
     return np.array([begin for begin, _ in chains] + [chains[-1][1]], np.int64)
 
 
-def _come_together(parts: Parts) -> bool:
-    """Whether steps share an offset by fours: neighbouring channels, of the same chain."""
-    return parts.channels % TOGETHER == 0 and all(begin % TOGETHER == 0 for begin, _ in parts.chains)
+def _together(parts: Parts) -> int:
+    """How many steps share an offset: neighbouring channels, of the same chain; 1 or what `tiles` has."""
+    for count in TOGETHER:
+        if parts.channels % count == 0 and all(begin % count == 0 for begin, _ in parts.chains):
+            return count
+    return 1
 
 
 def _taps(layout: Layout) -> np.ndarray:

@@ -40,7 +40,7 @@ PLAN, PLAN_SLOT = _record("""
     channels x_parts x_size o_parts pad_value item group_channels group_bytes pk_n pk_d pk_h pk_w pk_c ph_h ph_w fh fw
     overrun
     taps chains passes pass_count chain_count
-    steps together unit_bytes units group_units group_filters unit_filters
+    steps unit_bytes units group_units group_filters unit_filters
     chunk relu slope slices at_partial
     acc_item acc_pixel acc_row acc_lane acc_unit at_left at_out at_segments at_acc at_packed
     """)

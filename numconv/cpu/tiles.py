@@ -23,8 +23,8 @@ PIXELS: Shapes = {32: ((8, 3), (4, 6), (12, 2), (2, 8)), 16: ((6, 2), (4, 3), (2
 ROWS: Shapes = {32: ((4, 5), (3, 5), (2, 8), (1, 12)), 16: ((3, 3), (2, 4), (1, 7))}
 """Pixels in lanes: rows are output rows of one filter."""
 
-TOGETHER = 4
-"""Steps that share an offset where channels come in fours (AVX-512, operands in L1: 193 GFLOP/s instead of 187)."""
+TOGETHER = (4, 3)
+"""Channels come in fours or threes: their steps share an offset (AVX-512, operands in L1: 193 GFLOP/s, not 187)."""
 
 
 def cycles_a_step(rows: int, vecs: int, aligned: bool) -> float:

@@ -13,7 +13,6 @@ filters of the accumulator's type.
 
 from __future__ import annotations
 
-from ..tiles import TOGETHER
 from .ahead import LINE, next_input, next_weights
 from .intrinsics import SIZES, block_record, call_record, inlined, plan_record, pointer, prefetch
 from .tile import (
@@ -33,15 +32,15 @@ from .tile import (
 
 @inlined
 def cut(begin, end, part, parts):
-    """Where a part of a chain begins: parts are about equal, and whole multiples of TOGETHER but for the last."""
-    return end if part == parts else begin + (end - begin) * part // (parts * TOGETHER) * TOGETHER
+    """Where a part of a chain begins: parts are about equal, and multiples of 12 steps but for the last."""
+    return end if part == parts else begin + (end - begin) * part // (parts * 12) * 12
 
 
-def micro(scalar, rows, vecs, lanes, fused, integers):
-    """`integers`: float lanes whose chain sums are exact integers, added up in int64."""
+def micro(scalar, rows, vecs, lanes, fused, integers, together):
+    """`integers`: float lanes whose chain sums are exact integers, added up in int64; `together`: see `tiles`."""
     size = SIZES[scalar]
     width = vecs * lanes * size
-    looking = rows <= 8  # more rows leave no registers for it
+    looking = together > 1 and rows <= 8  # more rows leave no registers for it
 
     def kernel(plan_address, call_address, slot, _):
         plan, call, block = plan_record(plan_address), call_record(call_address), block_record(slot)
@@ -71,22 +70,19 @@ def micro(scalar, rows, vecs, lanes, fused, integers):
                             ahead, step = next_weights(weights, (high - low) * width, t, tiles)
                         else:
                             ahead, step = next_input(block, call)
-                        step = min(step * TOGETHER // (high - low) + 1, LINE)
-                        if plan.together != 0:
-                            for k in range(low, high, TOGETHER):
-                                here = left + taps[k]
-                                if looking:
-                                    prefetch(ahead)
-                                    ahead += step
-                                tile = outer(tile, here, offsets, right)
+                        step = min(step * together // max(1, high - low) + 1, LINE)
+                        for k in range(low, high, together):
+                            if looking:
+                                prefetch(ahead)
+                                ahead += step
+                            here = left + taps[k]
+                            tile = outer(tile, here, offsets, right)
+                            if together >= 3:
                                 tile = outer(tile, here + size, offsets, right + width)
                                 tile = outer(tile, here + 2 * size, offsets, right + 2 * width)
+                            if together == 4:
                                 tile = outer(tile, here + 3 * size, offsets, right + 3 * width)
-                                right += TOGETHER * width
-                        else:
-                            for k in range(low, high):
-                                tile = outer(tile, left + taps[k], offsets, right)
-                                right += width
+                            right += together * width
                         if part < plan.slices - 1:
                             store(tile, partial, steps_of(rows, width))
                             continue
