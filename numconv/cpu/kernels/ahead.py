@@ -55,11 +55,15 @@ def look_ahead(plan, block, call, job, visits):
 
 
 @inlined
-def next_input(block, call):
-    """(first address, bytes) of what a visit asks for of the next job's input; the cursor moves on."""
+def next_bytes(block, call, weights, length, visit, visits):
+    """(first address, bytes) of what a visit asks for: its share of the weights behind the `length` bytes in use.
+
+    While there is input to ask for, that has every other visit.
+    """
+    turns = 2 if block.ahead < block.ahead_end else 1
+    if visit % turns == 0:
+        return weights + length + length * visit // visits, turns * length // visits
     first, end = block.ahead, min(block.ahead + block.ahead_step, block.ahead_end)
-    if first >= block.ahead_end:
-        return call.x, 0
     block.ahead = end
     if end == block.ahead_end:
         block.ahead_row += 1
@@ -71,9 +75,3 @@ def next_input(block, call):
             block.ahead = block.ahead_plane + block.ahead_row * call.x_h
             block.ahead_end = block.ahead + block.ahead_bytes
     return first, end - first
-
-
-@inlined
-def next_weights(weights, length, visit, visits):
-    """(first address, bytes) of what every other visit asks for of the weights behind the `length` bytes in use."""
-    return weights + length + length * visit // visits, 2 * length // visits

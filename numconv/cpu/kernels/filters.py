@@ -13,7 +13,7 @@ filters of the accumulator's type.
 
 from __future__ import annotations
 
-from .ahead import LINE, next_input, next_weights
+from .ahead import LINE, next_bytes
 from .intrinsics import SIZES, block_record, call_record, inlined, plan_record, pointer, prefetch
 from .tile import (
     accumulate_integers,
@@ -66,14 +66,12 @@ def micro(scalar, rows, vecs, lanes, fused, integers, together):
                         tile, right = zeros(scalar, rows, vecs, lanes, fused), weights
                         if part > 0:
                             tile = load(tile, partial, steps_of(rows, width))
-                        if t % 2 == 0:
-                            ahead, step = next_weights(weights, (high - low) * width, t, tiles)
-                        else:
-                            ahead, step = next_input(block, call)
-                        step = min(step * together // max(1, high - low) + 1, LINE)
+                        ahead, length = next_bytes(block, call, weights, (high - low) * width, t, tiles)
+                        step = min(length * together // max(1, high - low) + 1, 2 * LINE)
                         for k in range(low, high, together):
                             if looking:
                                 prefetch(ahead)
+                                prefetch(ahead + LINE)
                                 ahead += step
                             here = left + taps[k]
                             tile = outer(tile, here, offsets, right)
