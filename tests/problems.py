@@ -54,8 +54,8 @@ class Case:
 
     def small(self) -> Case:
         """The same layer on an input small enough for the reference: a few outputs, some dozens of filters."""
-        stride, dilation = self.options.get("stride", 1), self.options.get("dilation", 1)
-        reach = [(k - 1) * dilation + 1 + 5 * stride for k in self.kernel]
+        stride, dilation = (np.broadcast_to(self.options.get(name, 1), self.ndim) for name in ("stride", "dilation"))
+        reach = [int((k - 1) * d + 1 + 5 * s) for k, s, d in zip(self.kernel, stride, dilation, strict=True)]
         spatial = tuple(min(size, r) for size, r in zip(self.spatial, reach, strict=True))
         filters = self.filters if self.groups > 1 else min(self.filters, 70)
         channels = self.channels if self.groups > 1 else min(self.channels, 300 // self.kernel[-1] + 3)
@@ -172,8 +172,36 @@ def _modes() -> list[Case]:
     return cases
 
 
-CASES = _tails() + _modes()
-"""Small problems: tails, chains, modes, types."""
+def _segments() -> list[Case]:
+    """What packing takes apart: strides by runs of every length and type, dilations longer than a block."""
+    cases = []
+    for step in (2, 3, 4, 5):
+        for outputs in (1, 4, 5, 8, 9, 16, 17, 33):
+            options = {"stride": (1, step), "padding": ((0, 0), (1, 0)), **_FIRST}
+            cases.append(Case(f"step{step}.out{outputs}", 1, (2, outputs * step), 2, 3, (1, 2), options=options))
+        for x_dtype in (*FLOATS, "float16", *INTEGERS):
+            options = {"stride": step, "padding": 1, **_FIRST}
+            cases.append(Case(f"step{step}.{x_dtype}", 1, (7, 75), 2, 2, (3, 4), 2, x_dtype=x_dtype, options=options))
+        cases.append(Case(f"step{step}.gathered", 2, (5, 40), step, 2, (2, 3), options={"padding": "same"}))
+        for layout in ({}, _FIRST):
+            name, options = f"step{step}.1x1" + ".first" * bool(layout), {"stride": step, **layout}
+            cases.append(Case(name, 1, (9, 50), 24, 33, (1, 1), options=options))
+    for dilation in (4, 6, 9):
+        for stride in (1, 2, 3):
+            for padding in ("same", "valid"):
+                for layout in ({}, _FIRST):
+                    options = {"stride": stride, "dilation": dilation, "padding": padding, **layout}
+                    name = f"apart.d{dilation}.s{stride}.{padding}" + ".first" * bool(layout)
+                    cases.append(Case(name, 1, (24, 31), 3, 10, (3, 3), options=options))
+                    cases.append(Case(f"{name}.each", 1, (24, 31), 6, 6, (3, 3), 6, options=options))
+    for layout in ({}, _FIRST):
+        options = {"dilation": (5, 7, 8), "stride": (2, 1, 3), "padding": "same", "pad_mode": "wrap", **layout}
+        cases.append(Case(f"apart.3d.{len(layout)}", 1, (9, 10, 21), 3, 9, (3, 2, 3), options=options))
+    return cases
+
+
+CASES = _tails() + _modes() + _segments()
+"""Small problems: tails, chains, modes, types, segments."""
 EVERY = LAYERS + IMAGES + CASES
 
 
@@ -226,8 +254,8 @@ def random_case(rng: np.random.Generator) -> Case:
         x_dtype, w_dtype = pick(*PAIRS)
     pairs = tuple((int(rng.integers(4)), int(rng.integers(4))) for _ in range(ndim))
     options: dict[str, Any] = {
-        "stride": tuple(pick(1, 1, 1, 2, 3) for _ in range(ndim)),
-        "dilation": tuple(pick(1, 1, 1, 2, 3) for _ in range(ndim)),
+        "stride": tuple(pick(1, 1, 1, 2, 3, 4) for _ in range(ndim)),
+        "dilation": tuple(pick(1, 1, 1, 2, 3) * (1 + 3 * (rng.random() < 0.05)) for _ in range(ndim)),
         "data_format": pick("channels_last", "channels_first"),
         "padding": pick("valid", "same", "same_lower", "full", pairs),
         "pad_mode": pick("constant", "constant", "constant", "edge", "reflect", "symmetric", "wrap"),

@@ -7,6 +7,7 @@ import pytest
 
 import numconv
 
+from .forced import forced, shapes
 from .problems import CASES, EVERY, IMAGES, LAYERS, any_strides, arrays, poisoned, random_case, same_bits
 
 CONV = {1: numconv.conv1d, 2: numconv.conv2d, 3: numconv.conv3d}
@@ -48,6 +49,20 @@ def test_workspace_is_small(case):
     plan = PLAN[case.ndim]((None, *x_shape[1:]), w, x_dtype=case.x_dtype, **case.keywords)
     assert 0 < plan.workspace_bytes <= 2 << 20
     assert plan.method == "direct"
+
+
+FORCED = [case for case in CASES if case.name.startswith(("apart.", "stride", "chains.c", "mode.wrap", "step2.1x1"))]
+
+
+@pytest.mark.parametrize("tile", shapes(), ids=str)
+@pytest.mark.parametrize("budget", [1 << 10, 1 << 20])
+def test_any_tile_block_and_budget(tile, budget):
+    """Tiny blocks, and many passes, whatever the estimate would choose."""
+    for number, case in enumerate(FORCED):
+        x, w, bias = arrays(case, np.random.default_rng(number))
+        block = [(1, 2, 3), (2, 1, 4), (3, 5, 7)][number % 3]
+        with forced(*tile, block=block, PACKED_BYTES=budget, GROUPS_BYTES=budget, UNIT_SUMS_BYTES=8 * budget):
+            assert same_bits(*both(case, x, w, bias)), case
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
+from hashlib import blake2b
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
-from .._problem import Problem
+from .._problem import Problem, Triple
 from . import cache
+from .axis import Axis
 from .machine import Machine, machine
 from .memory import aligned_empty, aligned_zeros, cast
 from .records import BLOCK, PLAN, PLAN_SLOT
@@ -39,6 +42,11 @@ class Schedule:
     def plan_address(self) -> int:
         """Address of the PLAN record."""
         return self.plan.ctypes.data
+
+    @property
+    def table_bytes(self) -> int:
+        """Bytes of the tables; those of steps are mostly shared with problems of other sizes."""
+        return self.plan.nbytes + sum(table.nbytes for table in self.tables)
 
     @cached_property
     def seconds(self) -> float:
@@ -85,7 +93,10 @@ class Schedule:
         if table is None:
             if len(self._taps_at) >= 8:
                 return 0  # one problem, ever new strides: packing costs less than the memory of more tables
-            table = self._taps_at[strides[1:]] = _taps_in_place(self, strides[1:])
+            p, item = self.problem, self.layout.item
+            table = self._taps_at[strides[1:]] = _taps_in_place(
+                p.kernel, p.dilation, strides[1:], p.group_channels, (self.layout.parts.x_parts, item)
+            )
         return table.ctypes.data
 
 
@@ -131,10 +142,12 @@ def _record(p: Problem, layout: Layout, cpu: Machine) -> Schedule:
     own = code_of(p.result) == acc_code and p.activation in RELU and not p.exact
     direct = layout.order == "filters" and own
     item = np.dtype(parts.scalar)
+    passes, segments = _passes(layout)
     tables = {
         "index_d": _axis(p, 0), "index_h": _axis(p, 1), "index_w": _axis(p, 2),
         "pad_value": np.array(_pad_parts(p), item), "slope": np.array([p.slope], acc_code),
-        "taps": _taps(layout), "chains": _chain_starts(layout), "passes": np.array(layout.passes, np.int64),
+        "taps": _taps(layout), "chains": _chain_starts(layout), "passes": passes,
+        "segments_w": _segments(layout.axes(1, 1)[2], layout.extent["segment"]),
     }  # fmt: skip
     fields = kernels | {name: table.ctypes.data for name, table in tables.items()} | _geometry(p, layout)
     fields |= {"relu": RELU.get(p.activation, 0)}
@@ -143,7 +156,7 @@ def _record(p: Problem, layout: Layout, cpu: Machine) -> Schedule:
         plan[PLAN_SLOT[name]] = value
     job = cache.address("job.job", layout.rows if layout.order == "filters" else 1, layout.order != "filters")
     in_place = layout.order == "filters" and code_of(p.x_dtype) == parts.scalar
-    return Schedule(p, layout, plan, tuple(tables.values()), job, acc_code, in_place, direct)
+    return Schedule(p, layout, plan, (*tables.values(), *segments), job, acc_code, in_place, direct)
 
 
 def _geometry(p: Problem, layout: Layout) -> dict[str, int]:
@@ -152,10 +165,12 @@ def _geometry(p: Problem, layout: Layout) -> dict[str, int]:
     for names, values in (
         ("OD OH OW", p.out_spatial), ("BD BH BW", layout.block), ("ND NH NW", layout.blocks), ("D H W", p.spatial),
         ("KD KH KW", p.kernel), ("sd sh sw", p.stride), ("dd dh dw", p.dilation),
-        ("lo_d lo_h lo_w", [lo for lo, _ in p.pads]), ("fh fw", layout.phases),
+        ("lo_d lo_h lo_w", [lo for lo, _ in p.pads]),
+        ("step_d step_h step_w", [axis.step for axis in layout.axes(1, 1)]),
+        ("ahead_d ahead_h ahead_w", [axis.ahead for axis in layout.axes(1, 1)]),
     ):  # fmt: skip
         fields |= dict(zip(names.split(), values, strict=True))
-    fields |= {f"pk_{axis}": extent[axis] for axis in "ndhwc"} | {"ph_h": extent["ph_h"], "ph_w": extent["ph_w"]}
+    fields |= {f"pk_{axis}": extent[axis] for axis in "ndhwc"}
     fields |= {f"acc_{name}": value for name, value in sums.items()}
     fields |= {f"at_{name}": value for name, value in at.items() if name != "slot"}
     steps = parts.chains[-1][1]
@@ -163,6 +178,7 @@ def _geometry(p: Problem, layout: Layout) -> dict[str, int]:
         "channels": parts.channels * p.groups, "x_parts": parts.x_parts, "o_parts": parts.o_parts,
         "x_size": int(code_of(p.x_dtype)[1]),
         "item": layout.item, "group_channels": p.group_channels, "group_bytes": parts.channels * extent["c"],
+        "segment_count_w": layout.axes(1, 1)[2].segment_count,
         "pass_count": len(layout.passes), "chain_count": len(parts.chains),
         "steps": steps, "unit_bytes": steps * layout.unit_filters * layout.item,
         "units": layout.units, "group_units": layout.group_units,
@@ -197,35 +213,55 @@ def _together(parts: Parts) -> int:
     return 1
 
 
+def _segments(axis: Axis, pitch: int) -> np.ndarray:
+    """A row a segment, `pitch` apart in the tile, as in `records`."""
+    return np.array([(*segment, i * pitch) for i, segment in enumerate(axis.segments)], np.int64)
+
+
+def _passes(layout: Layout) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The PASS records, and the tables of segments that they point to."""
+    p, rows, tables = layout.parts.problem, [], []
+    for first, last, kd0, kd1, kh0, kh1 in layout.passes:
+        depth, height, _ = layout.axes(kd1 - kd0, kh1 - kh0)
+        d, h = _segments(depth, depth.length), _segments(height, height.length)
+        tables += [d, h]
+        along_d, along_h = (kd0 * p.dilation[0], d.ctypes.data, len(d)), (kh0 * p.dilation[1], h.ctypes.data, len(h))
+        rows.append((first, last, *along_d, *along_h))
+    return np.array(rows, np.int64), tables
+
+
+_shared: WeakValueDictionary[bytes, np.ndarray] = WeakValueDictionary()  # step offsets by their digest
+
+
 def _taps(layout: Layout) -> np.ndarray:
     """Byte offset of each step in the packed tile of its pass."""
     p, parts, extent = layout.parts.problem, layout.parts, layout.extent
-    fh, fw = layout.phases
-    kw = np.arange(p.kernel[2]) * p.dilation[2]
-    columns = kw % fw * extent["ph_w"] + kw // fw * extent["w"]
+    columns = np.array([segment * extent["segment"] + i * extent["w"] for segment, i in layout.axes(1, 1)[2].places])
     row = (columns[:, None] + np.arange(parts.channels) * extent["c"]).ravel()
-    taps = np.empty(parts.chains[-1][1], np.int64)
-    steps = p.chains()
-    for first, last, kd0, _, kh0, _ in layout.passes:
+    taps, steps = np.empty(parts.chains[-1][1], np.int64), p.chains()
+    for first, last, kd0, kd1, kh0, kh1 in layout.passes:
+        planes, rows = (
+            [segment * axis.length + i for segment, i in axis.places] for axis in layout.axes(kd1 - kd0, kh1 - kh0)[:2]
+        )
         for (a, b, begin, end), (start, _) in zip(steps[first:last], parts.chains[first:last], strict=True):
             piece = row[begin * parts.x_parts : end * parts.x_parts]
             for tap_row in range(a, b):
                 kd, kh = divmod(tap_row, p.kernel[1])
-                h = (kh - kh0) * p.dilation[1]
-                origin = (kd - kd0) * p.dilation[0] * extent["d"] + h % fh * extent["ph_h"] + h // fh * extent["h"]
+                origin = planes[kd - kd0] * extent["d"] + rows[kh - kh0] * extent["h"]
                 taps[start : start + len(piece)] = origin + piece
                 start += len(piece)
-    return taps
+    return _shared.setdefault(blake2b(taps.tobytes()).digest(), taps)
 
 
-def _taps_in_place(schedule: Schedule, strides: tuple[int, ...]) -> np.ndarray:
-    p, parts = schedule.problem, schedule.layout.parts
-    d, h, w, c = strides
-    axes = [np.arange(k) * dilation * s for k, dilation, s in zip(p.kernel, p.dilation, (d, h, w), strict=True)]
-    channel = np.arange(p.group_channels) * c
-    part = np.arange(parts.x_parts) * schedule.layout.item
+@lru_cache(maxsize=64)
+def _taps_in_place(
+    kernel: Triple, dilation: Triple, strides: tuple[int, ...], channels: int, parts: tuple[int, int]
+) -> np.ndarray:
+    """Byte offset of each step in the input: strides (d, h, w, c), real parts (count, bytes apart)."""
+    axes = [np.arange(k) * d * s for k, d, s in zip(kernel, dilation, strides[:3], strict=True)]
     total = axes[0][:, None, None, None, None] + axes[1][:, None, None, None] + axes[2][:, None, None]
-    return np.ascontiguousarray((total + channel[:, None] + part).ravel(), np.int64)
+    total = total + np.arange(channels)[:, None] * strides[3] + np.arange(parts[0]) * parts[1]
+    return np.ascontiguousarray(total.ravel(), np.int64)
 
 
 def pack_weights(schedule: Schedule, w: np.ndarray) -> np.ndarray:

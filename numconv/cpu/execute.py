@@ -9,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from .._problem import KC, Problem
-from . import cache, direct, runner
+from . import cache, direct, kept, runner
 from .direct import Schedule
 from .memory import address_of, aligned_empty, borrow_workspace, cast, give_back
 from .records import CALL, CALL_SLOT, NOT_A_NUMBER, OVERFLOW
+from .schedule import Layout
 
 MANY_WEIGHTS = 8192
 """Weights from which a compiled packing pays."""
@@ -46,7 +47,7 @@ def pieces_of(problem: Problem, w: np.ndarray, bias: np.ndarray | None, threads:
     scalar = _REAL_LANES.get(problem.compute.char) or _integer_lanes(problem, w)
     schedule = problem.schedules.get(scalar)
     if schedule is None:
-        schedule = problem.schedules[scalar] = direct.build(problem, scalar)
+        schedule = kept.build(problem, scalar)
     if w.size < MANY_WEIGHTS or w.dtype.kind == "c" or w.dtype == np.float16:
         weights = direct.pack_weights(schedule, w)
     else:
@@ -163,7 +164,7 @@ def _launch(schedule: Schedule, part: int, x_strides: tuple, o_strides: tuple, s
     )
     if threads > 1 and jobs * filter_blocks < 4 * threads:
         filter_blocks = max(filter_blocks, -(-4 * threads // jobs))
-    unit_block = -(-units // min(units, filter_blocks))
+    unit_block = _whole_groups(schedule.layout, -(-units // min(units, filter_blocks)))
     filter_blocks = -(-units // unit_block)
     item = schedule.layout.item
     in_place = schedule.in_place and x_strides[4] == parts.x_parts * item
@@ -180,6 +181,14 @@ def _launch(schedule: Schedule, part: int, x_strides: tuple, o_strides: tuple, s
         call[CALL_SLOT[name]] = value
     call[_STRIDES:] = array("q", x_strides + o_strides)
     return Launch(call, jobs, workers, seconds, workers * schedule.slot_bytes)
+
+
+def _whole_groups(layout: Layout, units: int) -> int:
+    """At most so many units for each job, so that none has more groups than are packed together."""
+    per = layout.group_units
+    if units >= per:
+        return units // per * per
+    return next(n for n in range(units, 0, -1) if per % n == 0)
 
 
 def _remember(schedule: Schedule, key: tuple, launch: Launch) -> Launch:

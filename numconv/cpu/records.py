@@ -29,30 +29,37 @@ CALL, CALL_SLOT = _record("""
 
 # Axes are D, H, W; "real" channels and filters count the parts of interleaved complex numbers separately.
 #   stages      addresses of the kernels that a job calls
-#   axes        output, its blocks (extent, count), input, kernel, stride, dilation, padding below, index tables
-#   packed      real channels; bytes of an item; pitches; phases of a stride (count, bytes apart)
-#   chains      step offsets, first step of each chain, passes
+#   axes        output, its blocks (extent, count), input, kernel, stride, dilation, padding below, index tables;
+#               of packed segments: positions between slots, slots between outputs
+#   packed      real channels; bytes of an item; pitches; segments of W; whether channels are planes
+#   chains      step offsets, first step of each chain, passes (PASS)
 #   filters     units (panels or filter tiles), their weights, how many a group has, filters in a group and in a unit
 #   chain sums  bytes of an item, and between pixels, rows, lanes and units; `at_...`: offsets in the worker's bytes
 PLAN, PLAN_SLOT = _record("""
     pack micro finish activate
     OD OH OW BD BH BW ND NH NW D H W KD KH KW sd sh sw dd dh dw lo_d lo_h lo_w index_d index_h index_w
-    channels x_parts x_size o_parts pad_value item group_channels group_bytes pk_n pk_d pk_h pk_w pk_c ph_h ph_w fh fw
-    overrun
+    step_d step_h step_w ahead_d ahead_h ahead_w
+    channels x_parts x_size o_parts pad_value item group_channels group_bytes pk_n pk_d pk_h pk_w pk_c overrun
+    segments_w segment_count_w
     taps chains passes pass_count chain_count
     steps unit_bytes units group_units group_filters unit_filters
     chunk relu slope slices at_partial
-    acc_item acc_pixel acc_row acc_lane acc_unit at_left at_out at_segments at_acc at_packed
+    acc_item acc_pixel acc_row acc_lane acc_unit
+    at_left at_out at_segments at_rows at_runs at_acc at_packed
     """)
 
 # What a job tells its stages (pack, micro-kernel, finish): the head of the worker's own bytes.
 BLOCK, BLOCK_SLOT = _record("""
-    n d0 h0 w0 bn bd bh bw first_unit end_unit unit_0 unit_1
-    kd0 kd1 kh0 kh1 chain_0 chain_1
+    n d0 h0 w0 bn bd bh bw first_unit end_unit unit_0 unit_1 group_0
+    tap_pass chain_0 chain_1
     left left_n left_d left_h left_w left_group taps
     pixel_0 pixels row_0 rows segments
     ahead ahead_end ahead_step ahead_bytes ahead_row ahead_rows ahead_plane ahead_planes ahead_pitch
     """)
+
+# One pass: its chains; along D and H the first position of its first tap, and its packed segments. A segment is (first
+# position, slots, where it begins in the tile: its number of the slot, of W in bytes).
+PASS, PASS_SLOT = _record("chain_0 chain_1 first_d segments_d count_d first_h segments_h count_h")
 
 OVERFLOW, NOT_A_NUMBER = 1, 2
 """Bits of ``CALL.status``: an integer result does not hold a value; a NaN was to become an integer."""

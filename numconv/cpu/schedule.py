@@ -15,10 +15,13 @@ from functools import cached_property
 
 from .._problem import Problem
 from . import tiles
+from .axis import Axis, apart, together
 from .machine import Machine
 
 PACKED_BYTES = 768 << 10
 """Budget of a packed input tile: with chain sums and weights it should stay in a second-level cache."""
+GROUPS_BYTES = 24 << 10
+"""Budget of the packed tiles of several groups, which a job computes one after the other: they stay in L1."""
 FEW_PIXELS = 160
 """Pixels from which a block has enough work for the weights that it reads."""
 SLICE_BYTES = 32 << 10
@@ -102,38 +105,42 @@ class Layout:
         d, h, w = (-(-out // size) for out, size in zip(self.parts.problem.out_spatial, self.block, strict=True))
         return d, h, w
 
-    @property
-    def phases(self) -> tuple[int, int]:
-        """Into how many phases packing takes the strides of H and W apart."""
-        return (1, 1) if self.order == "filters" else self.parts.problem.stride[1:]
-
-    def halo(self, planes: int, rows: int) -> tuple[int, int, int]:
-        """Padded input that a block reads for some tap planes and rows."""
+    def axes(self, planes: int, rows: int) -> tuple[Axis, Axis, Axis]:
+        """What a block reads for some tap planes and rows, along D, H and W."""
         p = self.parts.problem
-        taps = (planes, rows, p.kernel[2])
-        d, h, w = (
-            (b - 1) * s + (k - 1) * dil + 1 for b, s, k, dil in zip(self.block, p.stride, taps, p.dilation, strict=True)
+        d, h = (
+            apart(self.block[i], p.stride[i], p.dilation[i], taps, p.stride[i]) for i, taps in enumerate((planes, rows))
         )
-        return d, h, w
+        if self.order == "filters":
+            return d, h, together(self.block[2], p.stride[2], p.dilation[2], p.kernel[2])
+        return d, h, self.row_of(self.block[2])
+
+    def row_of(self, outputs: int) -> Axis:
+        """A row of pixels in lanes. Tiles run over its end, through what belongs to no output."""
+        p = self.parts.problem
+        dear = 2.0 if self.order == "pixels" else 1.0
+        return apart(outputs, p.stride[2], p.dilation[2], p.kernel[2], p.stride[2], dear)
 
     def pitches(self, planes: int, rows: int) -> dict[str, int]:
-        """Byte pitches of the packed tile: n, d, h, w, c, phases of h and w; "bytes" of a sample."""
-        p, item = self.parts.problem, self.item
-        depth, height, width = self.halo(planes, rows)
-        channels = self.parts.channels * p.groups
+        """Byte pitches of the packed tile: n, d, h, segments of w, w, c; "groups" of it, "bytes" of a sample."""
+        item, channels, groups = self.item, self.parts.channels, self.parts.problem.groups
+        depth, height, width = self.axes(planes, rows)
         if self.order == "filters":
-            w = channels * item
-            h, size = width * w, depth * height * width * w
+            w = channels * groups * item
+            segment = width.length * w
+            h = width.segment_count * segment
+            d = height.slots * h
+            size = depth.slots * d
             n = -(-size // 64) * 64
-            return {"c": item, "w": w, "h": h, "d": height * h, "n": n, "ph_h": 0, "ph_w": 0, "bytes": size}
-        fh, fw = self.phases
-        h = -(-width // fw) * item
-        ph_h = -(-height // fh) * h
-        ph_w = fh * ph_h
-        d = fw * ph_w
-        c = depth * d
+            return {"c": item, "w": w, "segment": segment, "h": h, "d": d, "n": n, "groups": groups, "bytes": size}
+        h = width.length * item
+        d = height.slots * h
+        segment = depth.slots * d
+        c = width.segment_count * segment
         c += 64 if c % 4096 == 0 and channels > 1 else 0  # planes at powers of two would meet in one set of L1
-        return {"c": c, "w": item, "h": h, "d": d, "n": 0, "ph_h": ph_h, "ph_w": ph_w, "bytes": c * channels}
+        groups = max(1, min(groups, GROUPS_BYTES // (c * channels)))
+        size = c * channels * groups
+        return {"c": c, "w": item, "segment": segment, "h": h, "d": d, "n": 0, "groups": groups, "bytes": size}
 
     @cached_property
     def passes(self) -> list[tuple[int, int, int, int, int, int]]:
@@ -222,10 +229,9 @@ class Layout:
 
     @cached_property
     def most_units(self) -> int:
-        """Units that one job may take: where there are several passes, their chain sums have to fit the budget."""
-        if len(self.passes) == 1:
-            return self.units
-        return max(1, min(self.units, SUMS_BYTES // self.sums["unit"]))
+        """Units that one job may take: their groups are packed together; chain sums of several passes have a budget."""
+        units = self.extent["groups"] * self.group_units
+        return units if len(self.passes) == 1 else max(1, min(units, SUMS_BYTES // self.sums["unit"]))
 
     @cached_property
     def offsets(self) -> dict[str, int]:
@@ -233,11 +239,14 @@ class Layout:
         planes = 1 if self.order != "filters" else self.samples * self.block[0]
         chunk_pixels = self.chunk if self.order == "filters" else 0
         segments = planes * self.block[1] if self.order == "filters" else self.chunk
+        depth, height, width = self.axes(*self.parts.problem.kernel[:2])
         at, size = {}, 512  # the BLOCK record
         needs = [
             ("left", 8 * (chunk_pixels + self.rows)),
             ("out", 8 * (chunk_pixels + self.rows)),
             ("segments", 24 * (segments + 1)),
+            ("rows", 16 * depth.slots * height.slots),
+            ("runs", 40 * width.segment_count),
             ("acc", self.sums["unit"] * (1 if len(self.passes) == 1 else self.most_units)),
             ("partial", (self.chunk + self.rows) * self.width * self.item if self.slices > 1 else 0),
             ("packed", self.samples * max(self.extent["n"], self.extent["bytes"]) + self.overrun),
@@ -279,7 +288,7 @@ def tile_cost(layout: Layout) -> float:
     if layout.order == "filters":
         count = -(-min(OD * OH * OW, 4096) // layout.rows) / min(OD * OH * OW, 4096)
     elif layout.order == "pixels":
-        row = OW + (p.kernel[2] - 1) * p.dilation[2] // p.stride[2]
+        row = layout.row_of(OW).length
         count = -(-((OH - 1) * row + OW) // layout.width) / (OH * OW)
     else:
         # Tap rows at the edges of a tile feed some of its rows only.
@@ -331,13 +340,8 @@ def estimate(layout: Layout) -> float:
         count = d * -(-((h - 1) * row + w) // layout.width)
     else:
         count = d * -(-h // layout.rows) * -(-w // layout.width)
-    depth, height, width = layout.halo(p.kernel[0], p.kernel[1] if passes == 1 else 1)
-    packed = depth * height * width * layout.parts.channels * p.groups * (1 if passes == 1 else p.kernel[1])
-    packed *= -(-layout.units // layout.most_units)
     results = layout.pixels * p.filters * layout.parts.o_parts
     straight = p.channels_last == (layout.order == "filters")
-    squares = layout.order != "filters" or p.channels >= 8  # few planes are transposed value by value
-    packing = packed * layout.item * (0.1 if straight or p.channels == 1 else 0.2 if squares else 0.5)
     finishing = results * layout.item * (0.06 if straight or p.filters == 1 else 0.1 + 0.05 * layout.vecs)
     if not straight:
         finishing += 20 * p.filters * (1 if w == p.out_spatial[2] else d * h)  # runs of neighbours in out
@@ -345,5 +349,23 @@ def estimate(layout: Layout) -> float:
     streaming = weights / layout.samples * (0.15 if weights > 1 << 20 else 0.05)  # from L3 or L2
     slot = layout.offsets["slot"]
     crowded = 1 + 0.05 * (slot / (512 << 10)) ** 2 if slot <= (2 << 20) else 3.0
-    compute = count * layout.units * cycles_a_tile(layout)
-    return crowded * blocks * (compute + packing + finishing + streaming + 1500) * (1 + 0.1 / blocks)
+    cycles = cycles_a_tile(layout)
+    planes = layout.extent["c"] * layout.parts.channels
+    if layout.order != "filters" and layout.parts.channels > 8 and planes > 32 << 10:
+        # Every tile of filters, or of one filter's rows, reads the packed tile from L2.
+        cycles += {"pixels": 1.5, "rows": 5.0}[layout.order] * layout.vecs * layout.parts.chains[-1][1]
+    compute = count * layout.units * cycles
+    return crowded * blocks * (compute + packing(layout) + finishing + streaming + 1500) * (1 + 0.1 / blocks)
+
+
+def packing(layout: Layout) -> float:
+    """Cycles of packing a block: bytes, and rows of planes; gathering is dear."""
+    p, passes = layout.parts.problem, len(layout.passes)
+    planes, rows, width = layout.axes(p.kernel[0], p.kernel[1] if passes == 1 else 1)
+    count = planes.slots * rows.slots * layout.parts.channels * p.groups * (1 if passes == 1 else p.kernel[1])
+    count *= -(-layout.extent["groups"] * layout.group_units // layout.most_units)
+    size = count * width.slots * layout.item
+    if layout.order == "filters":  # few planes are transposed value by value
+        return size * (0.1 if p.channels_last or p.channels == 1 else 0.2 if p.channels >= 8 else 0.5)
+    gathered = p.channels_last and p.channels * layout.parts.x_parts > 4
+    return size * (1.0 if gathered else 0.1) + 20.0 * count * width.segment_count

@@ -12,7 +12,7 @@ from numba.extending import intrinsic
 from ..records import NOT_A_NUMBER, OVERFLOW
 from .intrinsics import I64, IR_TYPES, NUMBA_TYPES, SIZES
 
-BIT = ir.IntType(1)
+BIT, I32 = ir.IntType(1), ir.IntType(32)
 
 
 def _wide(kind, lanes):
@@ -43,8 +43,8 @@ def _splat(b, scalar, lanes):
     if lanes == 1:
         return scalar
     vector = ir.VectorType(scalar.type, lanes)
-    one = b.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.IntType(32)(0))
-    return b.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), lanes), None))
+    one = b.insert_element(ir.Constant(vector, ir.Undefined), scalar, I32(0))
+    return b.shuffle_vector(one, one, ir.Constant(ir.VectorType(I32, lanes), None))
 
 
 def _cast(b, value, source, target):
@@ -74,16 +74,31 @@ def load_as(typingctx, address, source, target):
     return NUMBA_TYPES[target.literal_value](types.int64, source, target), codegen
 
 
+def _load_every(b, address, code, lanes, step, last):
+    """`lanes` values, every `step`-th; read are lanes * step: from the address on, or up to the `last` that counts."""
+    back = (step - 1) * last
+    value = _load(b, b.sub(address, I64(back * SIZES[code])), code, lanes * step)
+    if step == 1:
+        return value
+    return b.shuffle_vector(
+        value, value, ir.Constant(ir.VectorType(I32, lanes), [back + i * step for i in range(lanes)])
+    )
+
+
 @intrinsic(prefer_literal=True)
-def move(typingctx, source, source_code, target, target_code, lanes):
-    """Convert `lanes` neighbouring values at one address to neighbours at another."""
+def move(typingctx, source, source_code, target, target_code, lanes, step, last):
+    """Convert `lanes` values, every `step`-th from an address on, to neighbours at another address.
+
+    All lanes * step values are read: from the address on, or, where `last`, up to the last one that counts.
+    """
+    old, new, n = source_code.literal_value, target_code.literal_value, lanes.literal_value
 
     def codegen(ctx, b, sig, args):
-        old, new = source_code.literal_value, target_code.literal_value
-        _store(b, _cast(b, _load(b, args[0], old, lanes.literal_value), old, new), args[2], new)
+        value = _load_every(b, args[0], old, n, step.literal_value, last.literal_value)
+        _store(b, _cast(b, value, old, new), args[2], new)
         return ctx.get_dummy_value()
 
-    return types.void(types.int64, source_code, types.int64, target_code, lanes), codegen
+    return types.void(types.int64, source_code, types.int64, target_code, lanes, step, last), codegen
 
 
 def _transposed(b, rows):
@@ -101,7 +116,7 @@ def _transposed(b, rows):
             low, high = rows[i], rows[i | bit]
             for row, kept in ((i, 0), (i | bit, bit)):
                 lanes = [j & ~bit | kept if not j & bit else n + (j & ~bit | kept) for j in range(n)]
-                mask = ir.Constant(ir.VectorType(ir.IntType(32), n), lanes)
+                mask = ir.Constant(ir.VectorType(I32, n), lanes)
                 rows[row] = b.shuffle_vector(low, high, mask)
     return rows
 
@@ -118,19 +133,23 @@ def fill(typingctx, target, target_code, value, lanes):
 
 
 @intrinsic(prefer_literal=True)
-def move_square(typingctx, source, source_code, target, target_code, lanes):
-    """Convert and transpose a square of `lanes` rows of `lanes` values; both are (address, bytes between rows)."""
+def move_square(typingctx, source, source_code, target, target_code, lanes, step, last):
+    """Convert and transpose a square of `lanes` rows of `lanes` values; both are (address, bytes between rows).
+
+    The rows are read as by `move`.
+    """
+    every, last_one = step.literal_value, last.literal_value
 
     def codegen(ctx, b, sig, args):
         old, new, n = source_code.literal_value, target_code.literal_value, lanes.literal_value
-        (here, step), (there, to_step) = ([b.extract_value(args[i], j) for j in range(2)] for i in (0, 2))
-        rows = [_cast(b, _load(b, b.add(here, b.mul(step, I64(i))), old, n), old, new) for i in range(n)]
-        for i, row in enumerate(_transposed(b, rows)):
-            _store(b, row, b.add(there, b.mul(to_step, I64(i))), new)
+        (here, pitch), (there, to_pitch) = ([b.extract_value(args[i], j) for j in range(2)] for i in (0, 2))
+        rows = [_load_every(b, b.add(here, b.mul(pitch, I64(i))), old, n, every, last_one) for i in range(n)]
+        for i, row in enumerate(_transposed(b, [_cast(b, row, old, new) for row in rows])):
+            _store(b, row, b.add(there, b.mul(to_pitch, I64(i))), new)
         return ctx.get_dummy_value()
 
     pair = types.UniTuple(types.int64, 2)
-    return types.void(pair, source_code, pair, target_code, lanes), codegen
+    return types.void(pair, source_code, pair, target_code, lanes, step, last), codegen
 
 
 def _call(b, name, value):

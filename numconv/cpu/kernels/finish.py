@@ -7,7 +7,7 @@ from numba import literally
 from ..records import CALL_SLOT
 from .casts import finish_square, finish_values
 from .intrinsics import SIZES, block_record, call, call_record, fetch_or, inlined, plan_record, pointer, size_of
-from .packing import SQUARE
+from .runs import SQUARE
 
 TOGETHER = 64
 """Pixels that are transposed for eight filters after the other: their sums stay in L1, and so do the lines of eight

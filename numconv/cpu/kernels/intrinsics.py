@@ -10,7 +10,7 @@ from llvmlite import ir
 from numba import from_dtype, njit, types
 from numba.extending import intrinsic
 
-from ..records import BLOCK, CALL, PLAN
+from ..records import BLOCK, CALL, PASS, PLAN
 
 inlined = njit(error_model="numpy", forceinline=True)
 """For the functions that kernels call: only forced inlining leaves no trace of Python's exceptions in object code."""
@@ -20,7 +20,7 @@ expanded = njit(error_model="numpy", inline="always")
 first vector of a tile arrives as poison (Numba 0.68, LLVM 22); literals stay literal."""
 
 I64 = ir.IntType(64)
-PLAN_T, CALL_T, BLOCK_T = from_dtype(PLAN), from_dtype(CALL), from_dtype(BLOCK)
+PLAN_T, CALL_T, BLOCK_T, PASS_T = map(from_dtype, (PLAN, CALL, BLOCK, PASS))
 
 IR_TYPES = {
     "f2": ir.HalfType(), "f4": ir.FloatType(), "f8": ir.DoubleType(),
@@ -51,6 +51,12 @@ def plan_record(typingctx, address):
 def block_record(typingctx, address):
     """The BLOCK record at an address."""
     return BLOCK_T(types.int64), lambda ctx, b, sig, args: b.inttoptr(args[0], ctx.get_value_type(BLOCK_T))
+
+
+@intrinsic
+def pass_record(typingctx, address):
+    """The PASS record at an address."""
+    return PASS_T(types.int64), lambda ctx, b, sig, args: b.inttoptr(args[0], ctx.get_value_type(PASS_T))
 
 
 @intrinsic(prefer_literal=True)

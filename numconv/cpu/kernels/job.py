@@ -14,12 +14,15 @@ rows of one plane.
 
 from __future__ import annotations
 
+from ..records import PASS
 from .ahead import look_ahead
-from .intrinsics import block_record, call, call_record, inlined, plan_record, pointer
+from .intrinsics import block_record, call, call_record, inlined, pass_record, plan_record, pointer
+
+PASS_BYTES = PASS.itemsize
 
 
 @inlined
-def place(plan, block, call, job):
+def place(plan, block, call, job, by_rows):
     """Which block of which samples, and which units, a job is; units fastest, so that neighbours share the input."""
     job, part = job // call.filter_blocks, job % call.filter_blocks
     job, w = job // plan.NW, job % plan.NW
@@ -32,6 +35,7 @@ def place(plan, block, call, job):
     block.bw = min(plan.BW, plan.OW - block.w0)
     block.first_unit = part * call.unit_block
     block.end_unit = min(plan.units, block.first_unit + call.unit_block)
+    block.group_0 = block.first_unit // plan.group_units if by_rows else 0
 
 
 @inlined
@@ -60,14 +64,24 @@ def read_in_place(plan, block, call):
 @inlined
 def read_packed(plan, block, slot):
     """Point the block at the packed tile."""
-    block.left = slot + plan.at_packed
-    block.left_n, block.left_d = plan.pk_n, plan.sd * plan.pk_d
-    block.left_h, block.left_w = plan.sh // plan.fh * plan.pk_h, plan.sw // plan.fw * plan.pk_w
+    block.left = slot + plan.at_packed - block.group_0 * plan.group_bytes
+    block.left_n, block.left_d = plan.pk_n, plan.ahead_d * plan.pk_d
+    block.left_h, block.left_w = plan.ahead_h * plan.pk_h, plan.ahead_w * plan.pk_w
     block.left_group, block.taps = plan.group_bytes, plan.taps
 
 
 @inlined
-def segments(plan, block, call, slot, by_rows):
+def output_rows(plan, block, call, slot):
+    """The chunk's output rows, all of one plane: (offset in the chain sums, address in out, pixels)."""
+    table, out = pointer(slot + plan.at_segments, "i8"), out_address(block, call, block.pixel_0)
+    for row in range(block.rows):
+        table[3 * row], table[3 * row + 1] = row * plan.acc_row, out + row * call.o_h
+        table[3 * row + 2] = block.bw
+    block.segments = 3 * block.rows
+
+
+@inlined
+def segments(plan, block, call, slot):
     """Cut the chunk at the ends of output rows: (offset in the chain sums, address in out, pixels).
 
     Rows that follow each other in out, as in the sums, stay together.
@@ -75,15 +89,13 @@ def segments(plan, block, call, slot, by_rows):
     table, count = pointer(slot + plan.at_segments, "i8"), 0
     q, end = block.pixel_0, block.pixel_0 + block.pixels
     run = block.bw
-    if not by_rows and block.bw == plan.OW and call.o_h == plan.OW * call.o_w:
+    if block.bw == plan.OW and call.o_h == plan.OW * call.o_w:
         run *= block.bh
         if block.bh == plan.OH and call.o_d == plan.OH * call.o_h:
             run *= block.bd
     while q < end:
         pixels = min(run - q % run, end - q)
-        row = q // block.bw % block.bh - block.row_0
-        table[count] = row * plan.acc_row if by_rows else (q - block.pixel_0) * plan.acc_pixel
-        table[count + 1] = out_address(block, call, q)
+        table[count], table[count + 1] = (q - block.pixel_0) * plan.acc_pixel, out_address(block, call, q)
         table[count + 2] = pixels
         count += 3
         q += pixels
@@ -138,7 +150,7 @@ def job(rows, by_rows):
         slot = call_.workspace + slot_number * call_.slot_bytes
         block = block_record(slot)
         stage = (plan_address, call_address, slot, job_number)
-        place(plan, block, call_, job_number)
+        place(plan, block, call_, job_number, by_rows)
         in_place = False if by_rows else read_in_place(plan, block, call_)
         if not in_place:
             read_packed(plan, block, slot)
@@ -146,18 +158,19 @@ def job(rows, by_rows):
             tiles = (block.bn * block.bd * block.bh * block.bw + rows - 1) // rows
             visits = tiles * (block.end_unit - block.first_unit) * plan.chain_count * plan.slices
             look_ahead(plan, block, call_, job_number + call_.workers, visits)
-        passes = pointer(plan.passes, "i8")
         for p in range(plan.pass_count):
-            block.chain_0, block.chain_1 = passes[6 * p], passes[6 * p + 1]
-            block.kd0, block.kd1 = passes[6 * p + 2], passes[6 * p + 3]
-            block.kh0, block.kh1 = passes[6 * p + 4], passes[6 * p + 5]
+            block.tap_pass = plan.passes + p * PASS_BYTES
+            tap_pass = pass_record(block.tap_pass)
+            block.chain_0, block.chain_1 = tap_pass.chain_0, tap_pass.chain_1
             if not in_place:
                 call(plan.pack, stage)
             q = 0
             while q < block.bn * block.bd * block.bh * block.bw:
                 q = next_chunk(plan, block, q, by_rows)
-                segments(plan, block, call_, slot, by_rows)
-                if not by_rows:
+                if by_rows:
+                    output_rows(plan, block, call_, slot)
+                else:
+                    segments(plan, block, call_, slot)
                     left_offsets(plan, block, call_, slot, rows)
                 step = 1 if plan.pass_count == 1 else block.end_unit - block.first_unit
                 for unit in range(block.first_unit, block.end_unit, step):

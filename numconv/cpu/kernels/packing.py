@@ -1,126 +1,86 @@
-"""Packing: the block's input tile with its halo, padded, cast and laid out for the micro-kernel, in cache.
+"""Packing: what the block reads of the input, padded, cast and laid out for the micro-kernel, in cache.
 
 Boundary modes and padding are one index table per axis: ``index[p]`` is the sample at padded position p, -1 stands for
-the pad value. There is one kernel per (source type, computing type) and lane order:
+the pad value. Which positions of an axis are packed, and where, say its segments (`numconv.cpu.axis`): a stride is
+taken apart here, and positions between the taps of a dilation are left out. There is one kernel per (source type,
+computing type) and lane order:
 
-    filters in lanes    (d, h, w, c)     pixels apart pk_w, their channels together
-    pixels in lanes     (c, d, h, w)     stride s de-interleaved: position p of an axis lies at (p % s) * phase + p // s
+    filters in lanes    (n, d, h, segment of w, w, c)    pixels apart pk_w, their channels together
+    pixels in lanes     (c, segment of w, d, h, w)       planes, for the channels of the job's groups
 
-Real channel c of interleaved complex numbers is part c % x_parts of channel c // x_parts.
+Both begin with two lists for the block, so that little is left to do for each row of each channel: the rows, and the
+runs that each of them falls into. Real channel c of interleaved complex numbers is part c % x_parts of channel
+c // x_parts.
 """
 
 from __future__ import annotations
 
 from numba import literally
 
-from .casts import fill, load_as, move, move_square
-from .intrinsics import SIZES, block_record, call_record, inlined, plan_record, pointer, size_of
+from .casts import load_as
+from .intrinsics import SIZES, block_record, call_record, inlined, pass_record, plan_record, pointer, size_of
+from .runs import copy_run, fill_pixels, fill_run, transpose
 
+PADDING = -(1 << 62)
+"""Instead of the offset of a row that is padding."""
 PLANES = 16
 """Planes that are transposed together: a cache line of float32."""
-SQUARE = 8
-"""Rows and lanes of a transposed square: 24 shuffles of 32 bytes move 64 values of four."""
 
 
 @inlined
-def copy_run(source, source_step, source_code, target, target_step, target_code, count):
-    """Copy and convert `count` values at constant steps. Neighbours go by vectors, the last of which overlaps."""
-    literally(source_code)
-    literally(target_code)
-    size, target_size = size_of(source_code), size_of(target_code)
-    if target_step == target_size and source_step == size and count >= 4:
-        if count >= 16:
-            for i in range(0, count - 15, 16):
-                move(source + i * size, source_code, target + i * target_size, target_code, 16)
-            i = count - 16
-            move(source + i * size, source_code, target + i * target_size, target_code, 16)
-        else:
-            for i in range(0, count - 3, 4):
-                move(source + i * size, source_code, target + i * target_size, target_code, 4)
-            i = count - 4
-            move(source + i * size, source_code, target + i * target_size, target_code, 4)
-    else:
-        for i in range(count):
-            move(source + i * source_step, source_code, target + i * target_step, target_code, 1)
+def list_rows(plan, block, call, slot):
+    """(bytes from the sample, or PADDING; bytes from the tile) of the rows to pack; returns how many numbers."""
+    table, count, tap_pass = pointer(slot + plan.at_rows, "i8"), 0, pass_record(block.tap_pass)
+    segments_d, segments_h = pointer(tap_pass.segments_d, "i8"), pointer(tap_pass.segments_h, "i8")
+    less_d, less_h = (plan.BD - block.bd) * plan.ahead_d, (plan.BH - block.bh) * plan.ahead_h
+    for s in range(0, 3 * tap_pass.count_d, 3):
+        first_d = block.d0 * plan.sd + tap_pass.first_d + segments_d[s]
+        for i in range(segments_d[s + 1] - less_d):
+            from_d = pointer(plan.index_d, "i8")[first_d + i * plan.step_d]
+            for t in range(0, 3 * tap_pass.count_h, 3):
+                first_h = block.h0 * plan.sh + tap_pass.first_h + segments_h[t]
+                for j in range(segments_h[t + 1] - less_h):
+                    from_h = pointer(plan.index_h, "i8")[first_h + j * plan.step_h]
+                    outside = from_d < 0 or from_h < 0
+                    table[count] = PADDING if outside else from_d * call.x_d + from_h * call.x_h
+                    table[count + 1] = (segments_d[s + 2] + i) * plan.pk_d + (segments_h[t + 2] + j) * plan.pk_h
+                    count += 2
+    return count
 
 
 @inlined
-def fill_run(target, step, code, value, count):
-    """Write the pad value `count` times."""
-    literally(code)
-    if step == size_of(code) and count >= 8:
-        for i in range(0, count - 7, 8):
-            fill(target + i * step, code, value, 8)
-        fill(target + (count - 8) * step, code, value, 8)
-    else:
-        for i in range(count):
-            pointer(target + i * step, code)[0] = value
+def list_runs(plan, block, call, slot):
+    """Per segment of W: slots, those [low, high) that are samples, bytes to the first of them, address in index_w."""
+    table, segments = pointer(slot + plan.at_runs, "i8"), pointer(plan.segments_w, "i8")
+    less, step = (plan.BW - block.bw) * plan.ahead_w, plan.step_w
+    for s in range(plan.segment_count_w):
+        first, count = block.w0 * plan.sw + segments[3 * s], segments[3 * s + 1] - less
+        low = min(count, max(0, plan.lo_w - first + step - 1) // step)
+        high = max(low, min(count, max(0, plan.lo_w + plan.W - first + step - 1) // step))
+        table[5 * s], table[5 * s + 1], table[5 * s + 2] = count, low, high
+        table[5 * s + 3] = (first + low * step - plan.lo_w) * call.x_w
+        table[5 * s + 4] = plan.index_w + first * 8
 
 
 @inlined
-def fill_pixels(target, code, pads, parts, count):
-    """Write the pad value to `count` neighbouring real channels; `pads` holds its parts."""
-    literally(code)
-    size = size_of(code)
-    for part in range(parts):
-        fill_run(target + part * size, parts * size, code, pads[part], count // parts)
-
-
-@inlined
-def halo(plan, block):
-    """Padded input that the block reads for the tap planes and rows of its pass: depth, height, width."""
-    depth = (block.bd - 1) * plan.sd + (block.kd1 - block.kd0 - 1) * plan.dd + 1
-    height = (block.bh - 1) * plan.sh + (block.kh1 - block.kh0 - 1) * plan.dh + 1
-    return depth, height, (block.bw - 1) * plan.sw + (plan.KW - 1) * plan.dw + 1
-
-
-@inlined
-def interior(first, count, low, size):
-    """The positions [a, b) among `count` from `first` on that are samples, not padding: there index[p] = p - low."""
-    a = min(max(low - first, 0), count)
-    return a, max(a, min(low + size - first, count))
-
-
-@inlined
-def copy_squares(source, source_code, target, target_code, pixels, channels):
-    """Transpose `channels` planes of `pixels` neighbours; both are (address, bytes between rows)."""
-    literally(source_code)
-    literally(target_code)
-    size, target_size = size_of(source_code), size_of(target_code)
-    if pixels >= SQUARE and channels >= SQUARE:
-        for w0 in range(0, pixels, SQUARE):
-            w = min(w0, pixels - SQUARE)
-            for c0 in range(0, channels, SQUARE):
-                c = min(c0, channels - SQUARE)
-                here = (source[0] + c * source[1] + w * size, source[1])
-                there = (target[0] + w * target[1] + c * target_size, target[1])
-                move_square(here, source_code, there, target_code, SQUARE)
-    else:
-        for c in range(channels):
-            here, there = source[0] + c * source[1], target[0] + c * target_size
-            for w in range(pixels):
-                move(here + w * size, source_code, there + w * target[1], target_code, 1)
-
-
-@inlined
-def copy_pixels(call, origin, source_code, target, target_code, pixels, channels, parts):
-    """Copy the channels of `pixels` neighbours, `target` being (address, bytes between pixels)."""
+def copy_pixels(call, origin, step, source_code, target, target_code, pixels, channels, parts):
+    """Copy the channels of pixels `step` bytes apart, `target` being (address, bytes between pixels)."""
     literally(source_code)
     literally(target_code)
     size, target_size = size_of(source_code), size_of(target_code)
     if call.x_c == parts * size:
-        if call.x_w == channels * size and target[1] == channels * target_size:
+        if step == channels * size and target[1] == channels * target_size:
             copy_run(origin, size, source_code, target[0], target_size, target_code, pixels * channels)
         else:
             for w in range(pixels):
-                here = origin + w * call.x_w
+                here = origin + w * step
                 copy_run(here, size, source_code, target[0] + w * target[1], target_size, target_code, channels)
-    elif call.x_w == size and parts == 1:
-        copy_squares((origin, call.x_c), source_code, target, target_code, pixels, channels)
+    elif parts == 1:
+        transpose((origin, call.x_c), step, source_code, target, target_code, pixels, channels)
     else:
         for w in range(pixels):
             for part in range(parts):
-                here, there = origin + w * call.x_w + part * size, target[0] + w * target[1] + part * target_size
+                here, there = origin + w * step + part * size, target[0] + w * target[1] + part * target_size
                 copy_run(here, call.x_c, source_code, there, parts * target_size, target_code, channels // parts)
 
 
@@ -135,88 +95,81 @@ def pack_pixels(source, target):
     def kernel(plan_address, call_address, slot, _):
         plan, call, block = plan_record(plan_address), call_record(call_address), block_record(slot)
         pads = pointer(plan.pad_value + call.part * target_size, target)  # of the real and the imaginary part
-        parts, every = plan.x_parts, plan.channels
-        index_d, index_h = pointer(plan.index_d, "i8"), pointer(plan.index_h, "i8")
-        first_w = block.w0 * plan.sw
-        index_w = pointer(plan.index_w + first_w * 8, "i8")
-        depth, height, width = halo(plan, block)
-        a, b = interior(first_w, width, plan.lo_w, plan.W)
-        step = PLANES if call.x_w == size and call.x_c != parts * size else every
-        for channel in range(0, every, step):
-            channels, shift = min(step, every - channel), channel // parts * call.x_c
-            for row in range(block.bn * depth * height):
-                n, d, h = row // height // depth, row // height % depth, row % height
-                from_d = index_d[block.d0 * plan.sd + block.kd0 * plan.dd + d]
-                from_h = index_h[block.h0 * plan.sh + block.kh0 * plan.dh + h]
-                packed = slot + plan.at_packed + n * plan.pk_n + d * plan.pk_d + h * plan.pk_h
-                if from_d < 0 or from_h < 0:
-                    if channel == 0:
-                        fill_pixels(packed, target, pads, parts, width * every)
-                    continue
-                origin = call.x + (block.n + n) * call.x_n + from_d * call.x_d + from_h * call.x_h + shift
-                w = 0
-                while w < width:
-                    start, here = origin + index_w[w] * call.x_w, packed + w * plan.pk_w + channel * target_size
-                    pixels = b - w if w == a and a < b else 1
-                    if index_w[w] < 0:
-                        fill_pixels(here, target, pads, parts, channels)
-                    else:
-                        copy_pixels(call, start, source, (here, plan.pk_w), target, pixels, channels, parts)
-                    w += pixels
+        rows, segments = pointer(slot + plan.at_rows, "i8"), pointer(plan.segments_w, "i8")
+        count = list_rows(plan, block, call, slot)
+        list_runs(plan, block, call, slot)
+        step, parts, every = plan.step_w * call.x_w, plan.x_parts, plan.channels
+        together = PLANES if call.x_w == size and call.x_c != parts * size else every
+        for channel in range(0, every, together):
+            channels, shift = min(together, every - channel), channel // parts * call.x_c
+            for row in range(block.bn * (count // 2)):
+                n, r = row // (count // 2), row % (count // 2) * 2
+                packed = slot + plan.at_packed + n * plan.pk_n + rows[r + 1]
+                origin = call.x + (block.n + n) * call.x_n + rows[r] + shift
+                for s in range(plan.segment_count_w):
+                    run = pointer(slot + plan.at_runs + 40 * s, "i8")
+                    pixels, low, high, index = run[0], run[1], run[2], pointer(run[4], "i8")
+                    if rows[r] == PADDING:
+                        if channel == 0:
+                            fill_pixels(packed + segments[3 * s + 2], target, pads, parts, pixels * every)
+                        continue
+                    here = packed + segments[3 * s + 2] + channel * target_size
+                    if low < high:
+                        to = (here + low * plan.pk_w, plan.pk_w)
+                        copy_pixels(call, origin + run[3], step, source, to, target, high - low, channels, parts)
+                    for i in range(pixels - (high - low)):
+                        j = i if i < low else i + (high - low)
+                        w, to = index[j * plan.step_w], (here + j * plan.pk_w, plan.pk_w)
+                        if w < 0:
+                            fill_pixels(to[0], target, pads, parts, channels)
+                        else:
+                            copy_pixels(call, origin + w * call.x_w, step, source, to, target, 1, channels, parts)
 
     return kernel
 
 
 def pack_planes(source, target):
-    """One plane a channel, rows contiguous, phases of a stride apart: for pixels in lanes, and channels-first input."""
+    """Rows of a channel together, of the groups whose filters the job computes: for pixels in lanes.
+
+    Lanes read what lies between the rows and behind the tile. Their results are thrown away, but denormal numbers left
+    there by another call would cost a hundred cycles a product (a kernel on 8 x 8 samples: 2.5 us instead of 0.9; a
+    strided layer in float64: 20 times its time): what is not written is cleared.
+    """
     size, target_size = SIZES[source], SIZES[target]
 
     def kernel(plan_address, call_address, slot, _):
         plan, call, block = plan_record(plan_address), call_record(call_address), block_record(slot)
         pads = pointer(plan.pad_value + call.part * target_size, target)  # of the real and the imaginary part
-        index_d, index_h = pointer(plan.index_d, "i8"), pointer(plan.index_h, "i8")
-        first_w = block.w0 * plan.sw
-        index_w = pointer(plan.index_w + first_w * 8, "i8")
-        depth, height, width = halo(plan, block)
-        a, b = interior(first_w, width, plan.lo_w, plan.W)
-        fh, fw = plan.fh, plan.fw
-        channel_0, channel_1 = 0, plan.channels
-        if plan.group_units > 0:  # only the groups whose filters this job computes
-            per = plan.channels // (plan.units // plan.group_units)
-            channel_0 = block.first_unit // plan.group_units * per
-            channel_1 = ((block.end_unit - 1) // plan.group_units + 1) * per
-        # Lanes read what lies behind the tile, and between the phases of a stride. Their results are thrown away, but
-        # denormal numbers left there by another call would cost a hundred cycles a product (a kernel on 8 x 8 samples:
-        # 2.5 us instead of 0.9; a strided layer in float64: 20 times its time).
-        cleared = channel_0 if fh * fw > 1 else channel_1
-        count = ((channel_1 - cleared) * plan.pk_c + plan.overrun) // target_size
-        fill_run(slot + plan.at_packed + cleared * plan.pk_c, target_size, target, 0.0, count)
+        rows, segments = pointer(slot + plan.at_rows, "i8"), pointer(plan.segments_w, "i8")
+        count = list_rows(plan, block, call, slot)
+        list_runs(plan, block, call, slot)
+        step, parts = plan.step_w * call.x_w, plan.x_parts
+        per = plan.channels // (plan.units // plan.group_units)
+        channel_0, channel_1 = block.group_0 * per, ((block.end_unit - 1) // plan.group_units + 1) * per
+        tile = slot + plan.at_packed
+        written = tile
         for c in range(channel_0, channel_1):
-            pad = pads[c % plan.x_parts]
-            plane = call.x + block.n * call.x_n + c // plan.x_parts * call.x_c + c % plan.x_parts * size
-            for d in range(depth):
-                from_d = index_d[block.d0 * plan.sd + block.kd0 * plan.dd + d]
-                for h in range(height):
-                    from_h = index_h[block.h0 * plan.sh + block.kh0 * plan.dh + h]
-                    row = (
-                        slot + plan.at_packed + c * plan.pk_c + d * plan.pk_d + h % fh * plan.ph_h + h // fh * plan.pk_h
-                    )
-                    origin = plane + from_d * call.x_d + from_h * call.x_h
-                    for phase in range(min(fw, width)):
-                        here, count = row + phase * plan.ph_w, (width - phase + fw - 1) // fw
-                        if from_d < 0 or from_h < 0:
-                            fill_run(here, plan.pk_w, target, pad, count)
-                            continue
-                        i0 = min(count, (max(a - phase, 0) + fw - 1) // fw)
-                        i1 = max(i0, (max(b - phase, 0) + fw - 1) // fw)
-                        copy_run(
-                            origin + index_w[phase + i0 * fw] * call.x_w if i0 < i1 else origin, fw * call.x_w, source,
-                            here + i0 * plan.pk_w, plan.pk_w, target, i1 - i0,
-                        )  # fmt: skip
-                        for i in range(count - (i1 - i0)):
-                            j = i if i < i0 else i + (i1 - i0)
-                            w = index_w[phase + j * fw]
-                            value = pad if w < 0 else load_as(origin + w * call.x_w, source, target)
-                            pointer(here + j * plan.pk_w, target)[0] = value
+            pad = pads[c % parts]
+            plane = call.x + block.n * call.x_n + c // parts * call.x_c + c % parts * size
+            for s in range(plan.segment_count_w):
+                run = pointer(slot + plan.at_runs + 40 * s, "i8")
+                columns, low, high, shift, index = run[0], run[1], run[2], run[3], pointer(run[4], "i8")
+                first = tile + (c - channel_0) * plan.pk_c + segments[3 * s + 2]
+                for r in range(0, count, 2):
+                    here = first + rows[r + 1]
+                    fill_run(written, target_size, target, 0.0, (here - written) // target_size)
+                    written = here + columns * target_size
+                    if rows[r] == PADDING:
+                        fill_run(here, target_size, target, pad, columns)
+                        continue
+                    origin = plane + rows[r]
+                    copy_run(origin + shift, step, source, here + low * target_size, target_size, target, high - low)
+                    for i in range(columns - (high - low)):
+                        j = i if i < low else i + (high - low)
+                        w = index[j * plan.step_w]
+                        value = pad if w < 0 else load_as(origin + w * call.x_w, source, target)
+                        pointer(here + j * target_size, target)[0] = value
+        end = tile + (channel_1 - channel_0) * plan.pk_c + plan.overrun
+        fill_run(written, target_size, target, 0.0, (end - written) // target_size)
 
     return kernel

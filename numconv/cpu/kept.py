@@ -1,0 +1,49 @@
+"""Schedules are kept with their problems, which callers cache by the thousand: up to a number of bytes, oldest out.
+
+What is dropped is built again when it is needed (1 to 4 ms); plans hold on to their own.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+
+from .._problem import Problem
+from . import direct
+from .direct import Schedule
+
+MOST_BYTES = 32 << 20
+"""Tables and objects of all schedules kept; a layer counts 12 to 60 KB, shared tables with each."""
+OBJECT_BYTES = 8 << 10
+"""Of a schedule besides its tables: records, layout, launches."""
+
+
+def build(problem: Problem, scalar: str) -> Schedule:
+    """Build the schedule of a problem in lanes of `scalar`, and keep it."""
+    global _bytes
+    schedule = direct.build(problem, scalar)
+    size = schedule.table_bytes + OBJECT_BYTES
+    with _lock:
+        problem.schedules[scalar] = schedule
+        _order.append((problem, scalar, size))
+        _bytes += size
+        while _bytes > MOST_BYTES and len(_order) > 1:
+            old, lanes, freed = _order.popleft()
+            old.schedules.pop(lanes, None)
+            _bytes -= freed
+    return schedule
+
+
+def _reset() -> None:
+    """At first, and in a forked child, where a thread that is not there may have had the lock."""
+    global _order, _bytes, _lock
+    _order, _bytes, _lock = deque(), 0, threading.Lock()
+
+
+_order: deque[tuple[Problem, str, int]]
+_bytes: int
+_lock: threading.Lock
+_reset()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset)

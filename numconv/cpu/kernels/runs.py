@@ -1,0 +1,131 @@
+"""Copying, converting, filling and transposing runs of values: what packing is made of."""
+
+from __future__ import annotations
+
+from numba import literally
+
+from .casts import fill, move, move_square
+from .intrinsics import inlined, pointer, size_of
+
+SQUARE = 8
+"""Rows and lanes of a transposed square: 24 shuffles of 32 bytes move 64 values of four."""
+
+
+@inlined
+def copy_near(source, source_code, target, target_code, count, step):
+    """Copy `count` > 4 values, every `step`-th (1 to 4, a literal), by vectors, the last of which overlaps.
+
+    A vector of steps is read whole and shuffled. The last one reads to its last value and no further: it begins
+    step - 1 values before its first, and inside the run, since another vector came before it.
+    """
+    literally(source_code)
+    literally(target_code)
+    literally(step)
+    size, target_size = size_of(source_code) * step, size_of(target_code)
+    if count > 16:
+        for i in range(0, count - 16, 16):
+            move(source + i * size, source_code, target + i * target_size, target_code, 16, step, 0)
+        i = count - 16
+        move(source + i * size, source_code, target + i * target_size, target_code, 16, step, 1)
+    elif count > 8:
+        move(source, source_code, target, target_code, 8, step, 0)
+        i = count - 8
+        move(source + i * size, source_code, target + i * target_size, target_code, 8, step, 1)
+    else:
+        move(source, source_code, target, target_code, 4, step, 0)
+        i = count - 4
+        move(source + i * size, source_code, target + i * target_size, target_code, 4, step, 1)
+
+
+@inlined
+def copy_run(source, source_step, source_code, target, target_step, target_code, count):
+    """Copy and convert `count` values at constant steps."""
+    literally(source_code)
+    literally(target_code)
+    size = size_of(source_code)
+    near = target_step == size_of(target_code) and count > 4
+    if near and source_step == size:
+        copy_near(source, source_code, target, target_code, count, 1)
+    elif near and source_step == 2 * size:
+        copy_near(source, source_code, target, target_code, count, 2)
+    elif near and source_step == 3 * size:
+        copy_near(source, source_code, target, target_code, count, 3)
+    elif near and source_step == 4 * size:
+        copy_near(source, source_code, target, target_code, count, 4)
+    else:
+        for i in range(count):
+            move(source + i * source_step, source_code, target + i * target_step, target_code, 1, 1, 0)
+
+
+@inlined
+def fill_run(target, step, code, value, count):
+    """Write a value `count` times at constant steps."""
+    literally(code)
+    if step == size_of(code) and count >= 8:
+        for i in range(0, count - 7, 8):
+            fill(target + i * step, code, value, 8)
+        fill(target + (count - 8) * step, code, value, 8)
+    else:
+        for i in range(count):
+            pointer(target + i * step, code)[0] = value
+
+
+@inlined
+def fill_pixels(target, code, pads, parts, count):
+    """Write the pad value to `count` neighbouring real channels; `pads` holds its parts."""
+    literally(code)
+    size = size_of(code)
+    for part in range(parts):
+        fill_run(target + part * size, parts * size, code, pads[part], count // parts)
+
+
+@inlined
+def transpose_squares(source, source_code, target, target_code, channels, step, last):
+    """Transpose SQUARE pixels of at least as many channels; the last square overlaps."""
+    literally(source_code)
+    literally(target_code)
+    literally(step)
+    literally(last)
+    for c0 in range(0, channels, SQUARE):
+        c = min(c0, channels - SQUARE)
+        square, to = (source[0] + c * source[1], source[1]), (target[0] + c * size_of(target_code), target[1])
+        move_square(square, source_code, to, target_code, SQUARE, step, last)
+
+
+@inlined
+def transpose_near(source, source_code, target, target_code, pixels, channels, step):
+    """Transpose planes whose pixels are `step` values apart (1 or 2, a literal), more than SQUARE of both, by squares.
+
+    The last square of a plane reads as the last vector of `copy_near` does.
+    """
+    literally(source_code)
+    literally(target_code)
+    literally(step)
+    size = size_of(source_code) * step
+    for w in range(0, pixels - SQUARE, SQUARE):
+        there = target[0] + w * target[1]
+        transpose_squares(
+            (source[0] + w * size, source[1]), source_code, (there, target[1]), target_code, channels, step, 0
+        )
+    w = pixels - SQUARE
+    there = target[0] + w * target[1]
+    transpose_squares(
+        (source[0] + w * size, source[1]), source_code, (there, target[1]), target_code, channels, step, 1
+    )
+
+
+@inlined
+def transpose(source, step, source_code, target, target_code, pixels, channels):
+    """Transpose `channels` planes of `pixels` values `step` bytes apart; both are (address, bytes between rows)."""
+    literally(source_code)
+    literally(target_code)
+    size, target_size = size_of(source_code), size_of(target_code)
+    if step == size and pixels >= SQUARE and channels >= SQUARE:
+        transpose_near(source, source_code, target, target_code, pixels, channels, 1)
+    elif step == 2 * size and pixels > SQUARE and channels >= SQUARE:
+        transpose_near(source, source_code, target, target_code, pixels, channels, 2)
+    else:
+        for c in range(channels):
+            here, there = source[0] + c * source[1], target[0] + c * target_size
+            for w in range(pixels):
+                move(here + w * step, source_code, there + w * target[1], target_code, 1, 1, 0)
