@@ -16,7 +16,7 @@ import numpy as np
 
 import numconv
 from numconv._calls import recipe
-from numconv.cpu import direct, execute, schedule, tiles
+from numconv.cpu import direct, execute, tiles
 from numconv.cpu.memory import address_of
 
 from .problems import CASES, IMAGES, LAYERS, Case, arrays, same_bits
@@ -86,11 +86,14 @@ def every_shape() -> list[tuple[str, tuple[int, int]]]:
     return [(order, shape) for order, table in tables.items() for shapes in table.values() for shape in shapes]
 
 
+chosen = direct.layouts
+
+
 def force(order: str, shape: tuple[int, int]) -> None:
     """Only this lane order and tile, wherever it can compute the problem."""
 
     def only(*args):
-        found = schedule.layouts(*args)
+        found = chosen(*args)
         return [layout for layout in found if layout.order == order] or found
 
     direct.layouts = only  # type: ignore[assignment]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from hashlib import blake2b
+from math import prod
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -15,8 +16,9 @@ from . import cache
 from .axis import Axis
 from .machine import Machine, machine
 from .memory import aligned_empty, aligned_zeros, cast
+from .pixel_layouts import PixelLayout, pixel_layouts
 from .records import BLOCK, PLAN, PLAN_SLOT
-from .schedule import Layout, Parts, estimate, layouts
+from .schedule import Layout, Parts, estimate, filter_layouts
 from .tiles import TOGETHER
 
 RELU = {"": 0, "relu": 1, "leaky_relu": 2}
@@ -33,8 +35,8 @@ class Schedule:
     tables: tuple[np.ndarray, ...]  # kept alive for the record
     job: int
     acc_code: str
-    in_place: bool  # the interior of an input of contiguous channels is read where it is
-    direct: bool  # full panels go straight to an out of contiguous filters
+    in_place: bool  # the interior of an input with contiguous lanes is read where it is
+    direct: bool  # tiles go straight to an out with contiguous lanes
     launches: dict[tuple, Any] = field(default_factory=dict)  # of `execute`
     _taps_at: dict[tuple[int, ...], np.ndarray] = field(default_factory=dict)
 
@@ -87,6 +89,17 @@ class Schedule:
         """Bytes of a result, or of a part of a complex one."""
         return int(code_of(self.problem.result)[1])
 
+    @cached_property
+    def result_bytes(self) -> int:
+        """Bytes of the result of a sample."""
+        p = self.problem
+        return prod(p.out_spatial) * p.filters * p.result.itemsize
+
+    @property
+    def lane_axis(self) -> int:
+        """The axis of (n, d, h, w, channels) that lies in lanes."""
+        return 4 if self.layout.order == "filters" else 3
+
     def taps_at(self, strides: tuple[int, ...]) -> int:
         """Address of the step offsets in the input itself, for its canonical strides (n, d, h, w, c)."""
         table = self._taps_at.get(strides[1:])
@@ -113,14 +126,25 @@ def build(problem: Problem, scalar: str) -> Schedule:
     p = problem
     real = p.compute.kind != "c"
     parts = Parts(p, scalar, 2 if p.complex_products else 1, 1 if real or p.w_dtype.kind != "c" else 2)
-    integers = p.exact
-    layout = min(layouts(parts, cpu, integers), key=estimate)
-    return _record(problem, layout, cpu)
+    return _record(problem, min(layouts(parts, cpu, p.exact), key=cycles), cpu)
+
+
+def layouts(parts: Parts, cpu: Machine, integers: bool) -> list[Layout]:
+    """The best layouts of each order."""
+    return [*filter_layouts(parts, cpu, integers), *pixel_layouts(parts, cpu, integers)]
+
+
+def cycles(layout: Layout) -> float:
+    """Estimated cycles for a sample."""
+    return layout.cycles if isinstance(layout, PixelLayout) else estimate(layout)
 
 
 def _kernels(p: Problem, layout: Layout, cpu: Machine, acc_code: str) -> dict[str, int]:
     scalar, integers = layout.parts.scalar, p.exact
-    micro = {"filters": "filters.micro", "pixels": "pixels.filters_by_pixels", "rows": "pixels.rows_by_pixels"}
+    micro = {
+        "filters": "filters.micro", "pixels": "pixels.filters_by_pixels", "rows": "pixels.rows_by_pixels",
+        "rolling": "rolling.rolling",
+    }  # fmt: skip
     shape: tuple = (scalar, layout.rows, layout.vecs, layout.lanes, cpu.fma, integers and scalar != "i8")
     if layout.order == "filters":
         shape = (*shape, _together(layout.parts))
@@ -140,7 +164,8 @@ def _record(p: Problem, layout: Layout, cpu: Machine) -> Schedule:
     acc_code = ("u8" if p.compute.kind == "u" else "i8") if p.exact else parts.scalar
     kernels = _kernels(p, layout, cpu, acc_code)
     own = code_of(p.result) == acc_code and p.activation in RELU and not p.exact
-    direct = layout.order == "filters" and own
+    if isinstance(layout, PixelLayout):
+        own &= parts.o_parts == 1 and not layout.flat and len(layout.passes) == 1
     item = np.dtype(parts.scalar)
     passes, segments = _passes(layout)
     tables = {
@@ -154,9 +179,13 @@ def _record(p: Problem, layout: Layout, cpu: Machine) -> Schedule:
     plan = np.zeros(PLAN.itemsize // 8, np.int64)
     for name, value in fields.items():
         plan[PLAN_SLOT[name]] = value
-    job = cache.address("job.job", layout.rows if layout.order == "filters" else 1, layout.order != "filters")
-    in_place = layout.order == "filters" and code_of(p.x_dtype) == parts.scalar
-    return Schedule(p, layout, plan, (*tables.values(), *segments), job, acc_code, in_place, direct)
+    in_place = code_of(p.x_dtype) == parts.scalar
+    if isinstance(layout, PixelLayout):
+        in_place &= own and layout.in_place
+        job = cache.address("pixel_job.job")
+    else:
+        job = cache.address("job.job", layout.rows)
+    return Schedule(p, layout, plan, (*tables.values(), *segments), job, acc_code, in_place, own)
 
 
 def _geometry(p: Problem, layout: Layout) -> dict[str, int]:
@@ -174,6 +203,8 @@ def _geometry(p: Problem, layout: Layout) -> dict[str, int]:
     fields |= {f"acc_{name}": value for name, value in sums.items()}
     fields |= {f"at_{name}": value for name, value in at.items() if name != "slot"}
     steps = parts.chains[-1][1]
+    if isinstance(layout, PixelLayout):
+        fields |= layout.fields
     return fields | {
         "channels": parts.channels * p.groups, "x_parts": parts.x_parts, "o_parts": parts.o_parts,
         "x_size": int(code_of(p.x_dtype)[1]),
@@ -268,6 +299,9 @@ def pack_weights(schedule: Schedule, w: np.ndarray) -> np.ndarray:
     """Weights (KD, KH, KW, C // G, F) as units: (units, steps, filters of a unit), the last unit of a group padded."""
     steps, groups, filters, per, units, scalar = schedule.weights_shape
     real = _real_weights(w, schedule.layout.parts)
+    if schedule.layout.order == "rolling":  # steps apart, the taps of a column together, the last one first
+        columns = real.reshape(real.shape[1], -1, groups * filters)[::-1]
+        return np.ascontiguousarray(columns.transpose(2, 1, 0))
     if per == 1:
         return np.ascontiguousarray(real.reshape(steps, groups * filters).T)
     real = real.reshape(steps, groups, filters)

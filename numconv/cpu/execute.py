@@ -13,10 +13,11 @@ from . import cache, direct, kept, runner
 from .direct import Schedule
 from .memory import address_of, aligned_empty, borrow_workspace, cast, give_back
 from .records import CALL, CALL_SLOT, NOT_A_NUMBER, OVERFLOW
-from .schedule import Layout
 
 MANY_WEIGHTS = 8192
 """Weights from which a compiled packing pays."""
+STREAM_BYTES = 8 << 20
+"""Results from which tiles with pixels in lanes are written past the caches."""
 LONGEST_JOB = 0.05
 """Seconds, roughly: between two jobs a worker looks whether it has been stopped."""
 
@@ -48,7 +49,7 @@ def pieces_of(problem: Problem, w: np.ndarray, bias: np.ndarray | None, threads:
     schedule = problem.schedules.get(scalar)
     if schedule is None:
         schedule = kept.build(problem, scalar)
-    if w.size < MANY_WEIGHTS or w.dtype.kind == "c" or w.dtype == np.float16:
+    if w.size < MANY_WEIGHTS or w.dtype.kind == "c" or w.dtype == np.float16 or schedule.layout.order == "rolling":
         weights = direct.pack_weights(schedule, w)
     else:
         weights = _pack(schedule, w, threads or runner.default_workers())
@@ -164,15 +165,17 @@ def _launch(schedule: Schedule, part: int, x_strides: tuple, o_strides: tuple, s
     )
     if threads > 1 and jobs * filter_blocks < 4 * threads:
         filter_blocks = max(filter_blocks, -(-4 * threads // jobs))
-    unit_block = _whole_groups(schedule.layout, -(-units // min(units, filter_blocks)))
+    unit_block = -(-units // min(units, filter_blocks))
     filter_blocks = -(-units // unit_block)
-    item = schedule.layout.item
-    in_place = schedule.in_place and x_strides[4] == parts.x_parts * item
+    item, axis = schedule.layout.item, schedule.lane_axis
+    direct = schedule.direct and o_strides[axis] == parts.o_parts * item
+    in_place = schedule.in_place and x_strides[axis] == parts.x_parts * item and (axis == 4 or direct)
     fields = {
         "kernel": schedule.job, "plan": schedule.plan_address, "slot_bytes": schedule.slot_bytes, "part": part,
-        "direct": schedule.direct and o_strides[4] == parts.o_parts * item,
+        "direct": direct,
         "taps": schedule.taps_at(x_strides) if in_place else 0,
         "filter_blocks": filter_blocks, "unit_block": unit_block, "samples": samples, "sample_block": together,
+        "stream": schedule.result_bytes * samples >= STREAM_BYTES,
     }  # fmt: skip
     jobs *= filter_blocks
     fields["workers"] = workers = min(threads, jobs)
@@ -181,14 +184,6 @@ def _launch(schedule: Schedule, part: int, x_strides: tuple, o_strides: tuple, s
         call[CALL_SLOT[name]] = value
     call[_STRIDES:] = array("q", x_strides + o_strides)
     return Launch(call, jobs, workers, seconds, workers * schedule.slot_bytes)
-
-
-def _whole_groups(layout: Layout, units: int) -> int:
-    """At most so many units for each job, so that none has more groups than are packed together."""
-    per = layout.group_units
-    if units >= per:
-        return units // per * per
-    return next(n for n in range(units, 0, -1) if per % n == 0)
 
 
 def _remember(schedule: Schedule, key: tuple, launch: Launch) -> Launch:

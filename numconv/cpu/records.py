@@ -22,7 +22,7 @@ def _record(names: str) -> tuple[np.dtype, dict[str, int]]:
 CALL, CALL_SLOT = _record("""
     kernel plan last workspace slot_bytes line_5 line_6 line_7
     next next_1 next_2 next_3 next_4 next_5 next_6 next_7
-    status x out bias weights taps direct part
+    status x out bias weights taps direct part stream
     filter_blocks unit_block samples sample_block workers
     x_n x_d x_h x_w x_c o_n o_d o_h o_w o_f
     """)
@@ -34,6 +34,7 @@ CALL, CALL_SLOT = _record("""
 #   packed      real channels; bytes of an item; pitches; segments of W; whether channels are planes
 #   chains      step offsets, first step of each chain, passes (PASS)
 #   filters     units (panels or filter tiles), their weights, how many a group has, filters in a group and in a unit
+#   pixel lanes lanes of a vector, vectors of a tile; how they are placed, see `pixel_job`
 #   chain sums  bytes of an item, and between pixels, rows, lanes and units; `at_...`: offsets in the worker's bytes
 PLAN, PLAN_SLOT = _record("""
     pack micro finish activate
@@ -44,17 +45,20 @@ PLAN, PLAN_SLOT = _record("""
     taps chains passes pass_count chain_count
     steps unit_bytes units group_units group_filters unit_filters
     chunk relu slope slices at_partial
+    lanes vecs vector_rows stack flat pack_groups least_w least_h roll at_waiting
     acc_item acc_pixel acc_row acc_lane acc_unit
     at_left at_out at_segments at_rows at_runs at_acc at_packed
     """)
 
 # What a job tells its stages (pack, micro-kernel, finish): the head of the worker's own bytes.
 BLOCK, BLOCK_SLOT = _record("""
-    n d0 h0 w0 bn bd bh bw first_unit end_unit unit_0 unit_1 group_0
+    n d0 h0 w0 bn bd bh bw first_unit end_unit unit_0 unit_1
     tap_pass chain_0 chain_1
     left left_n left_d left_h left_w left_group taps
     pixel_0 pixels row_0 rows segments
     ahead ahead_end ahead_step ahead_bytes ahead_row ahead_rows ahead_plane ahead_planes ahead_pitch
+    direct packed channel_0 channel_1 overrun
+    source target target_h target_w vectors vector_rows band last_band
     """)
 
 # One pass: its chains; along D and H the first position of its first tap, and its packed segments. A segment is (first

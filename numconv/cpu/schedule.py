@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import prod
 
 from .._problem import Problem
 from . import tiles
@@ -20,8 +21,6 @@ from .machine import Machine
 
 PACKED_BYTES = 768 << 10
 """Budget of a packed input tile: with chain sums and weights it should stay in a second-level cache."""
-GROUPS_BYTES = 24 << 10
-"""Budget of the packed tiles of several groups, which a job computes one after the other: they stay in L1."""
 FEW_PIXELS = 160
 """Pixels from which a block has enough work for the weights that it reads."""
 SLICE_BYTES = 32 << 10
@@ -68,10 +67,13 @@ class Parts:
 
 @dataclass(frozen=True)
 class Layout:
-    """One way to compute a problem: everything but addresses. Sizes in bytes unless they are counts."""
+    """One way to compute a problem: everything but addresses. Sizes in bytes unless they are counts.
+
+    This one has filters in lanes; `pixel_layouts` derives those with pixels in lanes.
+    """
 
     parts: Parts
-    order: str  # "filters" (in lanes), "pixels" (in lanes, rows are filters) or "rows" (rows are output rows)
+    order: str  # "filters" (in lanes), or pixels in lanes: "pixels" (rows are filters), "rows", "rolling"
     rows: int
     vecs: int
     lanes: int
@@ -86,8 +88,8 @@ class Layout:
 
     @property
     def unit_filters(self) -> int:
-        """Filters of a panel or of a filter tile."""
-        return {"filters": self.width, "pixels": self.rows, "rows": 1}[self.order]
+        """Filters of a panel."""
+        return self.width
 
     @property
     def group_units(self) -> int:
@@ -111,36 +113,24 @@ class Layout:
         d, h = (
             apart(self.block[i], p.stride[i], p.dilation[i], taps, p.stride[i]) for i, taps in enumerate((planes, rows))
         )
-        if self.order == "filters":
-            return d, h, together(self.block[2], p.stride[2], p.dilation[2], p.kernel[2])
         return d, h, self.row_of(self.block[2])
 
     def row_of(self, outputs: int) -> Axis:
-        """A row of pixels in lanes. Tiles run over its end, through what belongs to no output."""
+        """What so many outputs of a row read."""
         p = self.parts.problem
-        dear = 2.0 if self.order == "pixels" else 1.0
-        return apart(outputs, p.stride[2], p.dilation[2], p.kernel[2], p.stride[2], dear)
+        return together(outputs, p.stride[2], p.dilation[2], p.kernel[2])
 
     def pitches(self, planes: int, rows: int) -> dict[str, int]:
         """Byte pitches of the packed tile: n, d, h, segments of w, w, c; "groups" of it, "bytes" of a sample."""
         item, channels, groups = self.item, self.parts.channels, self.parts.problem.groups
         depth, height, width = self.axes(planes, rows)
-        if self.order == "filters":
-            w = channels * groups * item
-            segment = width.length * w
-            h = width.segment_count * segment
-            d = height.slots * h
-            size = depth.slots * d
-            n = -(-size // 64) * 64
-            return {"c": item, "w": w, "segment": segment, "h": h, "d": d, "n": n, "groups": groups, "bytes": size}
-        h = width.length * item
+        w = channels * groups * item
+        segment = width.length * w
+        h = width.segment_count * segment
         d = height.slots * h
-        segment = depth.slots * d
-        c = width.segment_count * segment
-        c += 64 if c % 4096 == 0 and channels > 1 else 0  # planes at powers of two would meet in one set of L1
-        groups = max(1, min(groups, GROUPS_BYTES // (c * channels)))
-        size = c * channels * groups
-        return {"c": c, "w": item, "segment": segment, "h": h, "d": d, "n": 0, "groups": groups, "bytes": size}
+        size = depth.slots * d
+        n = -(-size // 64) * 64
+        return {"c": item, "w": w, "segment": segment, "h": h, "d": d, "n": n, "groups": groups, "bytes": size}
 
     @cached_property
     def passes(self) -> list[tuple[int, int, int, int, int, int]]:
@@ -184,123 +174,88 @@ class Layout:
     @cached_property
     def samples(self) -> int:
         """Samples that a block may span, where one has few pixels: they share the weights that come from memory."""
-        if self.order != "filters" or self.blocks != (1, 1, 1) or len(self.passes) > 1:
+        if self.blocks != (1, 1, 1) or len(self.passes) > 1:
             return 1
         return max(1, min(-(-FEW_PIXELS // self.pixels), PACKED_BYTES // self.extent["n"]))
 
     @cached_property
     def chunk(self) -> int:
-        """Pixels (filters in lanes) or output rows (pixels in lanes) whose chain sums are kept at a time."""
-        _, h, w = self.block
+        """Pixels whose chain sums are kept at a time."""
         if len(self.passes) > 1:
-            return self.pixels if self.order == "filters" else h
-        if self.order == "filters":
-            return min(
-                self.pixels * self.samples,
-                max(1, UNIT_SUMS_BYTES // (self.width * self.acc_item * self.rows)) * self.rows,
-            )
-        row = self.acc_item * max(w, self.width) * (self.rows if self.order == "pixels" else 1)
-        rows = max(1, UNIT_SUMS_BYTES // 4 // row)
-        return min(h, rows if self.order == "pixels" else -(-rows // self.rows) * self.rows)
+            return self.pixels
+        most = max(1, UNIT_SUMS_BYTES // (self.width * self.acc_item * self.rows)) * self.rows
+        return min(self.pixels * self.samples, most)
 
     @cached_property
     def sums(self) -> dict[str, int]:
         """Bytes between pixels, rows, lanes and units of the chain sums."""
-        item, w = self.acc_item, self.block[2]
-        if self.order == "filters":
-            pixels = -(-self.chunk // self.rows) * self.rows
-            step = self.width * item
-            return {"pixel": step, "row": 0, "lane": item, "unit": pixels * step}
-        if self.order == "pixels":
-            row = self.extent["h"] // self.item
-            lane = -(-((self.chunk - 1) * row + w) // self.width) * self.width * item
-            return {"pixel": item, "row": row * item, "lane": lane, "unit": self.rows * lane}
-        row = -(-w // self.width) * self.width * item
-        lane = -(-self.chunk // self.rows) * self.rows * row
-        return {"pixel": item, "row": row, "lane": lane, "unit": lane}
+        item, pixels = self.acc_item, -(-self.chunk // self.rows) * self.rows
+        step = self.width * item
+        return {"pixel": step, "row": 0, "lane": item, "unit": pixels * step}
 
     @cached_property
     def slices(self) -> int:
         """Into how many slices a chain is cut, so that a panel's part of it stays in L1."""
-        if self.order != "filters":
-            return 1
         longest = max(end - begin for begin, end in self.parts.chains)
         return -(-longest * self.width * self.item // SLICE_BYTES)
 
     @cached_property
     def most_units(self) -> int:
-        """Units that one job may take: their groups are packed together; chain sums of several passes have a budget."""
-        units = self.extent["groups"] * self.group_units
-        return units if len(self.passes) == 1 else max(1, min(units, SUMS_BYTES // self.sums["unit"]))
+        """Units that one job may take: where there are several passes, their chain sums have to fit the budget."""
+        if len(self.passes) == 1:
+            return self.units
+        return max(1, min(self.units, SUMS_BYTES // self.sums["unit"]))
 
     @cached_property
     def offsets(self) -> dict[str, int]:
         """Where things lie in the worker's bytes; "slot" is how many it has."""
-        planes = 1 if self.order != "filters" else self.samples * self.block[0]
-        chunk_pixels = self.chunk if self.order == "filters" else 0
-        segments = planes * self.block[1] if self.order == "filters" else self.chunk
         depth, height, width = self.axes(*self.parts.problem.kernel[:2])
-        at, size = {}, 512  # the BLOCK record
-        needs = [
-            ("left", 8 * (chunk_pixels + self.rows)),
-            ("out", 8 * (chunk_pixels + self.rows)),
-            ("segments", 24 * (segments + 1)),
-            ("rows", 16 * depth.slots * height.slots),
-            ("runs", 40 * width.segment_count),
-            ("acc", self.sums["unit"] * (1 if len(self.passes) == 1 else self.most_units)),
-            ("partial", (self.chunk + self.rows) * self.width * self.item if self.slices > 1 else 0),
-            ("packed", self.samples * max(self.extent["n"], self.extent["bytes"]) + self.overrun),
-        ]
-        for name, amount in needs:
-            at[name] = size
-            size += -(-amount // 64) * 64
-        at["slot"] = size
-        return at
+        return laid_out(
+            left=8 * (self.chunk + self.rows),
+            out=8 * (self.chunk + self.rows),
+            segments=24 * (self.samples * self.block[0] * self.block[1] + 1),
+            rows=16 * depth.slots * height.slots,
+            runs=40 * width.segment_count,
+            acc=self.sums["unit"] * (1 if len(self.passes) == 1 else self.most_units),
+            partial=(self.chunk + self.rows) * self.width * self.item if self.slices > 1 else 0,
+            packed=self.samples * self.extent["n"],
+        )
 
     @property
     def overrun(self) -> int:
-        """Bytes past the packed tile that tiles with pixels in lanes may read, and throw away."""
-        if self.order == "filters":
-            return 0
-        return self.rows * self.extent["h"] + 2 * self.width * self.item
+        """Bytes past the packed tile that are read, and thrown away."""
+        return 0
 
 
-def layouts(parts: Parts, machine: Machine, integers: bool) -> list[Layout]:
-    """Layouts of each lane order: tiles with about the least work, each with its best blocks."""
-    p = parts.problem
+def laid_out(**needs: int) -> dict[str, int]:
+    """Offsets of areas of so many bytes, on cache lines of their own; "slot" is where the last one ends."""
+    at, size = {}, 512  # the BLOCK record
+    for name, amount in needs.items():
+        at[name] = size
+        size += -(-amount // 64) * 64
+    return at | {"slot": size}
+
+
+def filter_layouts(parts: Parts, machine: Machine, integers: bool) -> list[Layout]:
+    """Layouts with filters in lanes: the tiles of about the least work, each with its best blocks."""
     lanes, item = machine.lanes[parts.scalar], int(parts.scalar[1])
-    orders = [("filters", tiles.FILTERS), ("pixels", tiles.PIXELS)]
-    if p.stride[1] == 1 and p.dilation[1] == 1:
-        orders.append(("rows", tiles.ROWS))
-    result = []
-    for order, table in orders:
-        shapes = tiles.shapes(table, machine)
-        every = [Layout(parts, order, r, v, lanes, (1, 1, 1), item, 8 if integers else item) for r, v in shapes]
-        least = min(map(tile_cost, every))
-        result += [best_block(layout) for layout in every if tile_cost(layout) <= 1.1 * least]
-    return result
+    shapes = tiles.shapes(tiles.FILTERS, machine)
+    every = [Layout(parts, "filters", r, v, lanes, (1, 1, 1), item, 8 if integers else item) for r, v in shapes]
+    least = min(map(tile_cost, every))
+    return [best_block(layout) for layout in every if tile_cost(layout) <= 1.1 * least]
 
 
 def tile_cost(layout: Layout) -> float:
     """Cycles of the multiply-adds of a sample in one block, with the waste of lanes and rows that hold nothing."""
-    p = layout.parts.problem
-    OD, OH, OW = p.out_spatial
-    if layout.order == "filters":
-        count = -(-min(OD * OH * OW, 4096) // layout.rows) / min(OD * OH * OW, 4096)
-    elif layout.order == "pixels":
-        row = layout.row_of(OW).length
-        count = -(-((OH - 1) * row + OW) // layout.width) / (OH * OW)
-    else:
-        # Tap rows at the edges of a tile feed some of its rows only.
-        edges = 1 + 0.15 * (layout.rows - 1) / p.kernel[1] + (layout.rows > p.kernel[1])
-        count = -(-OH // layout.rows) * -(-OW // layout.width) / (OH * OW) * edges
-    return count * OD * OH * OW * layout.units * cycles_a_tile(layout)
+    pixels = prod(layout.parts.problem.out_spatial)
+    count = -(-min(pixels, 4096) // layout.rows) / min(pixels, 4096)
+    return count * pixels * layout.units * cycles_a_tile(layout)
 
 
 def cycles_a_tile(layout: Layout) -> float:
     """Cycles of all steps of one tile, and of beginning and adding up its chains."""
     chains = layout.parts.chains
-    steps = chains[-1][1] * tiles.cycles_a_step(layout.rows, layout.vecs, layout.order == "filters")
+    steps = chains[-1][1] * tiles.cycles_a_step(layout.rows, layout.vecs)
     return steps + len(chains) * layout.slices * (20 + layout.rows * layout.vecs)
 
 
@@ -312,12 +267,11 @@ def best_block(layout: Layout) -> Layout:
 def candidate_blocks(layout: Layout) -> list[tuple[int, int, int]]:
     """Blocks to choose from: equal parts of the axes; whole planes together where they are small."""
     OD, OH, OW = layout.parts.problem.out_spatial
-    low = 2 * (layout.rows if layout.order == "filters" else layout.width)
+    low = 2 * layout.rows
     widths = {-(-OW // n) for n in (1, 2, 4, 16, 64, 256, 1024) if OW // n >= low or n == 1}
-    most = 8192 if layout.order == "filters" else 65536
     result = []
     for w in widths:
-        heights = {-(-OH // n) for n in (1, 2, 4, 8, 16, 32, 64) if w * -(-OH // n) <= most} | {min(OH, 4), 1}
+        heights = {-(-OH // n) for n in (1, 2, 4, 8, 16, 32, 64) if w * -(-OH // n) <= 8192} | {min(OH, 4), 1}
         result += [(1, h, w) for h in heights]
     if OH * OW <= 256 and OD > 1:
         result += [(min(OD, d), OH, OW) for d in (2, 4, 16)]
@@ -327,21 +281,13 @@ def candidate_blocks(layout: Layout) -> list[tuple[int, int, int]]:
 
 def estimate(layout: Layout) -> float:
     """Cycles for a sample: multiply-adds with their waste, packing, finishing; constants are rough measurements."""
-    p, passes = layout.parts.problem, len(layout.passes)
-    if passes > 1 and layout.order != "filters" and layout.block[0] > 1:
-        return float("inf")  # chain sums would have to be kept for several planes
+    p = layout.parts.problem
     nd, nh, nw = layout.blocks
     blocks = nd * nh * nw
     d, h, w = layout.block
-    if layout.order == "filters":
-        count = -(-layout.pixels // layout.rows)
-    elif layout.order == "pixels":
-        row = layout.extent["h"] // layout.item
-        count = d * -(-((h - 1) * row + w) // layout.width)
-    else:
-        count = d * -(-h // layout.rows) * -(-w // layout.width)
+    count = -(-layout.pixels // layout.rows)
     results = layout.pixels * p.filters * layout.parts.o_parts
-    straight = p.channels_last == (layout.order == "filters")
+    straight = p.channels_last
     finishing = results * layout.item * (0.06 if straight or p.filters == 1 else 0.1 + 0.05 * layout.vecs)
     if not straight:
         finishing += 20 * p.filters * (1 if w == p.out_spatial[2] else d * h)  # runs of neighbours in out
@@ -349,23 +295,14 @@ def estimate(layout: Layout) -> float:
     streaming = weights / layout.samples * (0.15 if weights > 1 << 20 else 0.05)  # from L3 or L2
     slot = layout.offsets["slot"]
     crowded = 1 + 0.05 * (slot / (512 << 10)) ** 2 if slot <= (2 << 20) else 3.0
-    cycles = cycles_a_tile(layout)
-    planes = layout.extent["c"] * layout.parts.channels
-    if layout.order != "filters" and layout.parts.channels > 8 and planes > 32 << 10:
-        # Every tile of filters, or of one filter's rows, reads the packed tile from L2.
-        cycles += {"pixels": 1.5, "rows": 5.0}[layout.order] * layout.vecs * layout.parts.chains[-1][1]
-    compute = count * layout.units * cycles
+    compute = count * layout.units * cycles_a_tile(layout)
     return crowded * blocks * (compute + packing(layout) + finishing + streaming + 1500) * (1 + 0.1 / blocks)
 
 
 def packing(layout: Layout) -> float:
-    """Cycles of packing a block: bytes, and rows of planes; gathering is dear."""
+    """Cycles of packing a block: few planes are transposed value by value."""
     p, passes = layout.parts.problem, len(layout.passes)
     planes, rows, width = layout.axes(p.kernel[0], p.kernel[1] if passes == 1 else 1)
-    count = planes.slots * rows.slots * layout.parts.channels * p.groups * (1 if passes == 1 else p.kernel[1])
-    count *= -(-layout.extent["groups"] * layout.group_units // layout.most_units)
-    size = count * width.slots * layout.item
-    if layout.order == "filters":  # few planes are transposed value by value
-        return size * (0.1 if p.channels_last or p.channels == 1 else 0.2 if p.channels >= 8 else 0.5)
-    gathered = p.channels_last and p.channels * layout.parts.x_parts > 4
-    return size * (1.0 if gathered else 0.1) + 20.0 * count * width.segment_count
+    count = planes.slots * rows.slots * width.slots * layout.parts.channels * p.groups
+    count *= (1 if passes == 1 else p.kernel[1]) * -(-layout.units // layout.most_units)
+    return count * layout.item * (0.1 if p.channels_last or p.channels == 1 else 0.2 if p.channels >= 8 else 0.5)

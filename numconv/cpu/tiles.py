@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from .machine import Machine
 
-Shapes = dict[int, tuple[tuple[int, int], ...]]
+Shape = tuple[tuple[int, int], ...]
+Shapes = dict[int, Shape]
 
 # (rows, vecs), the first being the usual choice and the others for what fits it badly.
 FILTERS: Shapes = {32: ((6, 4), (8, 3), (8, 2), (10, 1)), 16: ((6, 2), (5, 2), (8, 1), (3, 3))}
@@ -20,27 +21,46 @@ Every row has an offset in a register of its own, of which x86 has 16: ten rows 
 """
 PIXELS: Shapes = {32: ((8, 3), (4, 6), (12, 2), (2, 8), (1, 8)), 16: ((6, 2), (4, 3), (2, 4), (1, 7))}
 """Pixels in lanes: rows are filters."""
-ROWS: Shapes = {32: ((4, 5), (3, 5), (2, 8), (1, 12)), 16: ((3, 3), (2, 4), (1, 7))}
+ROWS: Shapes = {32: ((4, 5), (3, 5), (2, 8), (1, 8)), 16: ((3, 3), (2, 4), (1, 7))}
 """Pixels in lanes: rows are output rows of one filter."""
 
 TOGETHER = (4, 3)
 """Channels come in fours or threes: their steps share an offset (AVX-512, operands in L1: 193 GFLOP/s, not 187)."""
 
 
-def cycles_a_step(rows: int, vecs: int, aligned: bool) -> float:
+def cycles_a_step(rows: int, vecs: int) -> float:
     """Estimated cycles of one rank-1 update: multiply-adds, loads (and the step's offset), latency.
 
-    Vectors that are not aligned cross a cache line nearly always, and count twice. Loads count a little even where they
-    are hidden: on a CPU whose clock follows its power (Xeon, AVX-512) a loop of multiply-adds alone runs at 215 GFLOP/s
-    a core, with 10 loads per 24 of them at 178, with 10 per 16 at 172.
+    Loads count a little even where they are hidden: on a CPU whose clock follows its power (Xeon, AVX-512) a loop of
+    multiply-adds alone runs at 215 GFLOP/s a core, with 10 loads per 24 of them at 178, with 10 per 16 at 172.
     """
-    loads = rows + vecs * (1 if aligned else 2) + 1
+    loads = rows + vecs + 1
     return max(rows * vecs / 2, loads / 2, 4.0) + 0.1 * loads
 
 
-def shapes(table: Shapes, machine: Machine) -> tuple[tuple[int, int], ...]:
+LOAD = 0.23
+"""Cycles of a load from L1 beside multiply-adds, as they cost on that CPU; a vector across two cache lines is two."""
+
+
+def cycles_of_vectors(rows: int, vecs: int) -> float:
+    """`cycles_a_step` with pixels in lanes, whose vectors begin anywhere."""
+    return max(rows * vecs / 2 + LOAD * (rows + 2 * vecs + 1), 4.0)
+
+
+def rolling(taps: int, machine: Machine) -> Shape:
+    """Tiles of all tap rows of one filter: as many vectors as fit, and fewer for what these fit badly."""
+    most = min(8, (registers(machine) - 1) // (taps + 1))
+    return tuple((taps, vecs) for vecs in range(most, 0, -1) if vecs == most or taps * vecs >= 8)
+
+
+def registers(machine: Machine) -> int:
+    """Vector registers: 32 or 16."""
+    return 32 if machine.registers >= 32 else 16
+
+
+def shapes(table: Shapes, machine: Machine) -> Shape:
     """The tile shapes of a table for a CPU."""
-    return table[32 if machine.registers >= 32 else 16]
+    return table[registers(machine)]
 
 
 def describe(machine: Machine) -> dict[str, str]:

@@ -80,7 +80,7 @@ def finish(acc, target, overflow, activated):
         for unit in range(block.unit_0, block.unit_1):
             group, panel = unit // plan.group_units, unit % plan.group_units
             lanes = min(plan.unit_filters, plan.group_filters - panel * plan.unit_filters)
-            if lanes == plan.unit_filters and call_.direct != 0:
+            if lanes == plan.unit_filters and block.direct != 0:
                 continue
             filter_0 = group * plan.group_filters + panel * plan.unit_filters
             sums = slot + plan.at_acc + (unit - block.unit_0) * plan.acc_unit

@@ -8,8 +8,8 @@
                 finish            bias, activation, conversion, store: what the micro-kernel has not stored itself
 
 The stages are kernels of the same signature, called by address; they find what to do in the BLOCK record at the head
-of the worker's bytes. A chunk is a range of the block's pixels, numbered row by row; with pixels in lanes it is whole
-rows of one plane.
+of the worker's bytes. A chunk is a range of the block's pixels, numbered row by row. Filters in lanes; for pixels see
+`pixel_job`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PASS_BYTES = PASS.itemsize
 
 
 @inlined
-def place(plan, block, call, job, by_rows):
+def place(plan, block, call, job):
     """Which block of which samples, and which units, a job is; units fastest, so that neighbours share the input."""
     job, part = job // call.filter_blocks, job % call.filter_blocks
     job, w = job // plan.NW, job % plan.NW
@@ -35,7 +35,7 @@ def place(plan, block, call, job, by_rows):
     block.bw = min(plan.BW, plan.OW - block.w0)
     block.first_unit = part * call.unit_block
     block.end_unit = min(plan.units, block.first_unit + call.unit_block)
-    block.group_0 = block.first_unit // plan.group_units if by_rows else 0
+    block.direct, block.overrun = call.direct, plan.overrun
 
 
 @inlined
@@ -63,8 +63,9 @@ def read_in_place(plan, block, call):
 
 @inlined
 def read_packed(plan, block, slot):
-    """Point the block at the packed tile."""
-    block.left = slot + plan.at_packed - block.group_0 * plan.group_bytes
+    """Point the block at the packed tile, of all channels."""
+    block.left = block.packed = slot + plan.at_packed
+    block.channel_0, block.channel_1 = 0, plan.channels
     block.left_n, block.left_d = plan.pk_n, plan.ahead_d * plan.pk_d
     block.left_h, block.left_w = plan.ahead_h * plan.pk_h, plan.ahead_w * plan.pk_w
     block.left_group, block.taps = plan.group_bytes, plan.taps
@@ -131,33 +132,27 @@ def left_offsets(plan, block, call, slot, rows):
 
 
 @inlined
-def next_chunk(plan, block, q, by_rows):
+def next_chunk(plan, block, q):
     """The chunk that begins at pixel q of the block."""
     block.pixel_0, block.pixels = q, min(plan.chunk, block.bn * block.bd * block.bh * block.bw - q)
-    if by_rows:
-        row = q // block.bw
-        block.row_0 = row % block.bh
-        block.rows = min(plan.chunk, block.bh - block.row_0)
-        block.pixels = block.rows * block.bw
     return q + block.pixels
 
 
-def job(rows, by_rows):
-    """`rows` pixels a tile (filters in lanes); ``by_rows``: pixels in lanes, plan.chunk counts output rows."""
+def job(rows):
+    """`rows` pixels a tile."""
 
     def kernel(plan_address, call_address, slot_number, job_number):
         plan, call_ = plan_record(plan_address), call_record(call_address)
         slot = call_.workspace + slot_number * call_.slot_bytes
         block = block_record(slot)
         stage = (plan_address, call_address, slot, job_number)
-        place(plan, block, call_, job_number, by_rows)
-        in_place = False if by_rows else read_in_place(plan, block, call_)
+        place(plan, block, call_, job_number)
+        in_place = read_in_place(plan, block, call_)
         if not in_place:
             read_packed(plan, block, slot)
-        if not by_rows:
-            tiles = (block.bn * block.bd * block.bh * block.bw + rows - 1) // rows
-            visits = tiles * (block.end_unit - block.first_unit) * plan.chain_count * plan.slices
-            look_ahead(plan, block, call_, job_number + call_.workers, visits)
+        tiles = (block.bn * block.bd * block.bh * block.bw + rows - 1) // rows
+        visits = tiles * (block.end_unit - block.first_unit) * plan.chain_count * plan.slices
+        look_ahead(plan, block, call_, job_number + call_.workers, visits)
         for p in range(plan.pass_count):
             block.tap_pass = plan.passes + p * PASS_BYTES
             tap_pass = pass_record(block.tap_pass)
@@ -166,12 +161,9 @@ def job(rows, by_rows):
                 call(plan.pack, stage)
             q = 0
             while q < block.bn * block.bd * block.bh * block.bw:
-                q = next_chunk(plan, block, q, by_rows)
-                if by_rows:
-                    output_rows(plan, block, call_, slot)
-                else:
-                    segments(plan, block, call_, slot)
-                    left_offsets(plan, block, call_, slot, rows)
+                q = next_chunk(plan, block, q)
+                segments(plan, block, call_, slot)
+                left_offsets(plan, block, call_, slot, rows)
                 step = 1 if plan.pass_count == 1 else block.end_unit - block.first_unit
                 for unit in range(block.first_unit, block.end_unit, step):
                     block.unit_0, block.unit_1 = unit, unit + step

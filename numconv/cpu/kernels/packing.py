@@ -144,21 +144,19 @@ def pack_planes(source, target):
         count = list_rows(plan, block, call, slot)
         list_runs(plan, block, call, slot)
         step, parts = plan.step_w * call.x_w, plan.x_parts
-        per = plan.channels // (plan.units // plan.group_units)
-        channel_0, channel_1 = block.group_0 * per, ((block.end_unit - 1) // plan.group_units + 1) * per
-        tile = slot + plan.at_packed
-        written = tile
-        for c in range(channel_0, channel_1):
+        written = block.packed + block.channel_0 * plan.pk_c
+        for c in range(block.channel_0, block.channel_1):
             pad = pads[c % parts]
             plane = call.x + block.n * call.x_n + c // parts * call.x_c + c % parts * size
             for s in range(plan.segment_count_w):
                 run = pointer(slot + plan.at_runs + 40 * s, "i8")
                 columns, low, high, shift, index = run[0], run[1], run[2], run[3], pointer(run[4], "i8")
-                first = tile + (c - channel_0) * plan.pk_c + segments[3 * s + 2]
+                first = block.packed + c * plan.pk_c + segments[3 * s + 2]
                 for r in range(0, count, 2):
                     here = first + rows[r + 1]
-                    fill_run(written, target_size, target, 0.0, (here - written) // target_size)
-                    written = here + columns * target_size
+                    if block.overrun > 0:
+                        fill_run(written, target_size, target, 0.0, (here - written) // target_size)
+                        written = here + columns * target_size
                     if rows[r] == PADDING:
                         fill_run(here, target_size, target, pad, columns)
                         continue
@@ -169,7 +167,8 @@ def pack_planes(source, target):
                         w = index[j * plan.step_w]
                         value = pad if w < 0 else load_as(origin + w * call.x_w, source, target)
                         pointer(here + j * target_size, target)[0] = value
-        end = tile + (channel_1 - channel_0) * plan.pk_c + plan.overrun
-        fill_run(written, target_size, target, 0.0, (end - written) // target_size)
+        if block.overrun > 0:
+            end = block.packed + block.channel_1 * plan.pk_c + block.overrun
+            fill_run(written, target_size, target, 0.0, (end - written) // target_size)
 
     return kernel

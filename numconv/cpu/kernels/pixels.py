@@ -1,8 +1,10 @@
-"""Micro-kernels with pixels in lanes: the input tile is planar, its rows are vectors, the weights are broadcast.
+"""Micro-kernels with pixels in lanes: input rows are vectors, the weights are broadcast.
 
-`filters_by_pixels`: a tile is ROWS filters x (VECS * LANES) pixels. The pixels of a plane are numbered through its
-padded rows (pitch pk_h), so that a tile runs over the ends of rows: narrow images fill the lanes, and what is computed
-for the halo columns is not stored. Weights: ``weights + unit * unit_bytes + (step * ROWS + i) * size``.
+Each vector of a tile has a place of its own: the job's tables (`positions` in pixel_job) say where it reads and where
+its results go, so that a tile may hold neighbours of a row, pieces of several rows, or rows far apart.
+
+`filters_by_pixels`: a tile is ROWS filters x VECS vectors. Weights: ``weights + unit * unit_bytes + (step * ROWS + i) *
+size``.
 
 `rows_by_pixels`: a tile is ROWS output rows of one filter, which share every input vector they read:
 
@@ -14,132 +16,179 @@ for the halo columns is not stored. Weights: ``weights + unit * unit_bytes + (st
 Every output row still adds its products in the order of the taps. Row ranges are literals, so that the tile stays in
 registers. Measured for one filter (one AVX2 core, float32, peak 102 GFLOP/s): one row at a time 57-60 GFLOP/s, since
 every multiply-add needs a load of its own; 2x4 or 3x3 tiles 77-87 from 7x7 on.
+
+The chains of a tile follow each other: what the earlier ones add up to waits where the result goes, which is `out`
+itself (block.direct) or the chain sums. Nothing is read back from another tile, so tiles may overlap.
 """
 
 from __future__ import annotations
 
 from .intrinsics import SIZES, block_record, call_record, expanded, plan_record, pointer
-from .tile import accumulate_integers, add_stored, outer, outer_rows, rows_of, steps_of, store, zeros
+from .tile import (
+    add_placed,
+    add_rows,
+    leaky_relu,
+    load_offsets,
+    moved,
+    outer_vectors,
+    place,
+    place_integers,
+    place_past_caches,
+    relu,
+    rows_of,
+    steps_of,
+    steps_within,
+    together,
+    zeros,
+)
+
+LINE = 64
+"""Bytes of a cache line, and of the vectors that go past the caches."""
 
 
 @expanded
-def put(tile, sums, step, first, integers):
-    """Add a finished chain to the chain sums, whose rows are `step` bytes apart."""
+def put(tile, places, steps, count, first, ending, biases, integers, stream):
+    """Add a chain's sums to what the tile's chains before it left, and write them back.
+
+    `steps` lead from row to row, `count` rows are there. `ending` is (whether these become results, address of a bias
+    or 0, activation, address of its slope); `biases` leads from row to row of the bias. `stream`: past the caches.
+    """
     if integers:
-        accumulate_integers(tile, sums, step, 1 if first else 0)
+        place_integers(tile, places, steps, 1 if first else 0)
     else:
         if not first:
-            tile = add_stored(tile, sums, step)
-        store(tile, sums, step)
+            tile = add_placed(tile, places, steps)
+        if ending[0]:
+            if ending[1] != 0:
+                tile = add_rows(tile, ending[1], biases)
+            if ending[2] == 1:
+                tile = relu(tile)
+            elif ending[2] == 2:
+                tile = leaky_relu(tile, ending[3])
+        if stream:
+            place_past_caches(tile, places, steps, count)
+        else:
+            place(tile, places, steps, count)
 
 
 def filters_by_pixels(scalar, rows, vecs, lanes, fused, integers):
     """`integers`: float lanes whose chain sums are exact integers, added up in int64."""
     size = SIZES[scalar]
-    width = vecs * lanes
 
     def kernel(plan_address, call_address, slot, _):
         plan, call, block = plan_record(plan_address), call_record(call_address), block_record(slot)
         taps, chains = pointer(block.taps, "i8"), pointer(plan.chains, "i8")
-        d = block.pixel_0 // (block.bw * block.bh)
-        first_row = block.left + d * block.left_d + block.row_0 * block.left_h
-        pixels = (block.rows - 1) * (block.left_h // size) + block.bw
-        offsets = steps_of(rows, size)
         for unit in range(block.unit_0, block.unit_1):
-            plane = first_row + unit // plan.group_units * block.left_group
-            sums = slot + plan.at_acc + (unit - block.unit_0) * plan.acc_unit
-            for chain in range(block.chain_0, block.chain_1):
-                begin, end = chains[chain], chains[chain + 1]
-                weights = call.weights + unit * plan.unit_bytes + begin * (rows * size)
-                for p in range(0, pixels, width):
-                    tile, left = zeros(scalar, rows, vecs, lanes, fused), weights
-                    here = plane + p * size
-                    for k in range(begin, end):
-                        tile = outer(tile, left, offsets, here + taps[k])
-                        left += rows * size
-                    step = steps_of(rows, plan.acc_lane // (plan.acc_item // size))
-                    put(tile, sums + p * plan.acc_item, step, chain == 0, integers)
+            group, panel = unit // plan.group_units, unit % plan.group_units
+            filter_0 = group * plan.group_filters + panel * rows
+            bias, count, step = 0, rows, plan.acc_lane
+            target = block.target + (unit - block.unit_0) * plan.acc_unit
+            if block.direct:
+                bias = 0 if call.bias == 0 else call.bias + filter_0 * size
+                count, step = min(rows, plan.group_filters - panel * rows), call.o_f
+                target = block.target + filter_0 * call.o_f
+            steps, biases = steps_within(rows, step, count), steps_within(rows, size, count)
+            source = block.source + group * block.left_group
+            for b in range(0, block.rows, block.band):
+                row = min(b, block.last_band)
+                for v in range(0, block.vectors, vecs):
+                    sources = moved(load_offsets(vecs, slot + plan.at_left + v * 8), source + row * block.left_h)
+                    places = moved(load_offsets(vecs, slot + plan.at_out + v * 8), target + row * block.target_h)
+                    stream = call.stream and block.direct and (together(places) | step) % LINE == 0
+                    for chain in range(block.chain_0, block.chain_1):
+                        begin, end = chains[chain], chains[chain + 1]
+                        weights = call.weights + unit * plan.unit_bytes + begin * (rows * size)
+                        tile = zeros(scalar, rows, vecs, lanes, fused)
+                        for k in range(begin, end):
+                            tile = outer_vectors(tile, weights, 0, -size, sources, taps[k], 0, rows)
+                            weights += rows * size
+                        ending = (block.direct != 0 and chain == plan.chain_count - 1, bias, plan.relu, plan.slope)
+                        put(tile, places, steps, count, chain == 0, ending, biases, integers, stream)
 
     return kernel
 
 
 @expanded
-def tap_row(tile, left, back, right, taps, steps, low, high):
-    """Steps of input for output rows low .. high - 1 (literals); `left` holds the taps of output row 0."""
+def tap_row(tile, left, back, sources, x, taps, steps, low, high):
+    """Steps of an input row for output rows low .. high - 1 (literals); `left` holds the taps of output row 0."""
     offsets = pointer(taps, "i8")
     for s in range(steps):
-        tile = outer_rows(tile, left, s, back, right + offsets[s], low, high)
+        tile = outer_vectors(tile, left, s, back, sources, x + offsets[s], low, high)
     return tile
 
 
 @expanded
-def few_taps(tile, left, back, right, taps, steps, pitch, count):
+def few_taps(tile, left, back, sources, taps, steps, pitch, count):
     """A piece of fewer tap rows than the tile has rows: one output row after the other."""
     for i in range(count):
-        row, x = left + i * back, right + i * pitch
-        tile = tap_row(tile, row, 0, x, taps, steps, 0, 1)
-        tile = tap_row(tile, row, 0, x + pitch, taps, steps, 1, 2)
-        tile = tap_row(tile, row, 0, x + 2 * pitch, taps, steps, 2, 3)
-        tile = tap_row(tile, row, 0, x + 3 * pitch, taps, steps, 3, 4)
+        row, x = left + i * back, i * pitch
+        tile = tap_row(tile, row, 0, sources, x, taps, steps, 0, 1)
+        tile = tap_row(tile, row, 0, sources, x + pitch, taps, steps, 1, 2)
+        tile = tap_row(tile, row, 0, sources, x + 2 * pitch, taps, steps, 2, 3)
+        tile = tap_row(tile, row, 0, sources, x + 3 * pitch, taps, steps, 3, 4)
     return tile
 
 
 @expanded
-def many_taps(tile, left, back, right, taps, steps, pitch, count):
+def many_taps(tile, left, back, sources, taps, steps, pitch, count):
     """A piece of at least as many tap rows as the tile has rows: head, steady part, tail."""
     rows = rows_of(tile)
     for i in range(rows - 1):
-        row, x = left + i * back, right + i * pitch
+        row, x = left + i * back, i * pitch
         if i == 0:
-            tile = tap_row(tile, row, back, x, taps, steps, 0, 1)
+            tile = tap_row(tile, row, back, sources, x, taps, steps, 0, 1)
         elif i == 1:
-            tile = tap_row(tile, row, back, x, taps, steps, 0, 2)
+            tile = tap_row(tile, row, back, sources, x, taps, steps, 0, 2)
         else:
-            tile = tap_row(tile, row, back, x, taps, steps, 0, 3)
+            tile = tap_row(tile, row, back, sources, x, taps, steps, 0, 3)
     steady = (rows - 1) * steps  # from here on, tap rows follow each other in weights and offsets: one long loop
-    tile = tap_row(tile, left + (rows - 1) * back, back, right, taps + steady * 8, count * steps - steady, 0, 4)
+    tile = tap_row(tile, left + (rows - 1) * back, back, sources, 0, taps + steady * 8, count * steps - steady, 0, 4)
     for i in range(rows - 1):
-        row, x = left + (count + i) * back, right + (count + i) * pitch
+        row, x = left + (count + i) * back, (count + i) * pitch
         if i == 0:
-            tile = tap_row(tile, row, back, x, taps, steps, 1, 4)
+            tile = tap_row(tile, row, back, sources, x, taps, steps, 1, 4)
         elif i == 1:
-            tile = tap_row(tile, row, back, x, taps, steps, 2, 4)
+            tile = tap_row(tile, row, back, sources, x, taps, steps, 2, 4)
         else:
-            tile = tap_row(tile, row, back, x, taps, steps, 3, 4)
+            tile = tap_row(tile, row, back, sources, x, taps, steps, 3, 4)
     return tile
 
 
 def rows_by_pixels(scalar, rows, vecs, lanes, fused, integers):
     """One filter a unit; stride and dilation of rows are 1; at most four rows."""
     size = SIZES[scalar]
-    width = vecs * lanes
 
     def kernel(plan_address, call_address, slot, _):
         plan, call, block = plan_record(plan_address), call_record(call_address), block_record(slot)
         chains = pointer(plan.chains, "i8")
-        d = block.pixel_0 // (block.bw * block.bh)
-        first_row = block.left + d * block.left_d + block.row_0 * block.left_h
         row_steps = plan.steps // (plan.KD * plan.KH)
         pitch, back = block.left_h, row_steps * size
+        count = min(rows, block.rows) if block.direct else rows
+        steps, biases = steps_within(rows, block.target_h, count), steps_of(rows, 0)
         for unit in range(block.unit_0, block.unit_1):
-            plane = first_row + unit // plan.group_units * block.left_group
-            sums = slot + plan.at_acc + (unit - block.unit_0) * plan.acc_unit
-            for chain in range(block.chain_0, block.chain_1):
-                for r in range(0, block.rows, rows):
-                    for w in range(0, block.bw, width):
+            bias, target = 0, block.target + (unit - block.unit_0) * plan.acc_unit
+            if block.direct:
+                bias, target = 0 if call.bias == 0 else call.bias + unit * size, block.target + unit * call.o_f
+            source = block.source + unit // plan.group_units * block.left_group
+            for b in range(0, block.rows, block.band):
+                row = min(b, block.last_band)
+                for v in range(0, block.vectors, vecs):
+                    sources = moved(load_offsets(vecs, slot + plan.at_left + v * 8), source + row * pitch)
+                    places = moved(load_offsets(vecs, slot + plan.at_out + v * 8), target + row * block.target_h)
+                    stream = call.stream and block.direct and (together(places) | block.target_h) % LINE == 0
+                    for chain in range(block.chain_0, block.chain_1):
                         tile, begin = zeros(scalar, rows, vecs, lanes, fused), chains[chain]
                         while begin < chains[chain + 1]:  # the chain's tap rows in one plane, or its part of a row
-                            steps = min(row_steps, chains[chain + 1] - begin)
-                            count = min(chains[chain + 1] - begin, row_steps * plan.KH - begin % (row_steps * plan.KH))
-                            count = max(1, count // row_steps)
+                            cut = min(row_steps, chains[chain + 1] - begin)
+                            taps = min(chains[chain + 1] - begin, row_steps * plan.KH - begin % (row_steps * plan.KH))
+                            taps = max(1, taps // row_steps)
                             left = call.weights + unit * plan.unit_bytes + begin * size
-                            taps, x = block.taps + begin * 8, plane + r * pitch + w * size
-                            if count < rows:
-                                tile = few_taps(tile, left, back, x, taps, steps, pitch, count)
+                            if taps < rows:
+                                tile = few_taps(tile, left, back, sources, block.taps + begin * 8, cut, pitch, taps)
                             else:
-                                tile = many_taps(tile, left, back, x, taps, steps, pitch, count)
-                            begin += count * steps
-                        here = sums + r * plan.acc_row + w * plan.acc_item
-                        put(tile, here, steps_of(rows, plan.acc_row // (plan.acc_item // size)), chain == 0, integers)
+                                tile = many_taps(tile, left, back, sources, block.taps + begin * 8, cut, pitch, taps)
+                            begin += taps * cut
+                        ending = (block.direct != 0 and chain == plan.chain_count - 1, bias, plan.relu, plan.slope)
+                        put(tile, places, steps, count, chain == 0, ending, biases, integers, stream)
 
     return kernel

@@ -42,8 +42,12 @@ class TileModel(models.PrimitiveModel):
         super().__init__(manager, tile, ir.ArrayType(tile.vector, tile.rows * tile.vecs))
 
 
+def _each(count):
+    return types.UniTuple(types.int64, count)
+
+
 def _offsets(tile):
-    return types.UniTuple(types.int64, tile.rows)
+    return _each(tile.rows)
 
 
 def _load(b, tile, address):
@@ -110,6 +114,28 @@ def _cells(b, tile, offsets, base):
             yield i * tile.vecs + j, b.add(row, I64(j * step))
 
 
+def _places(b, tile, offsets, places):
+    """(index of a vector, its address) for vectors at ``places[j] + offsets[i]``."""
+    for i in range(tile.rows):
+        for j in range(tile.vecs):
+            yield i * tile.vecs + j, b.add(b.extract_value(places, j), b.extract_value(offsets, i))
+
+
+def _accumulate(b, tile, vector, address, fresh):
+    """Add a vector's exact sums to the int64 at an address; see `accumulate_integers`."""
+    wide = ir.VectorType(I64, tile.lanes)
+    if tile.scalar == "f4":
+        vector = b.sext(b.fptosi(vector, ir.VectorType(I32, tile.lanes)), wide)
+    elif tile.scalar == "f8":
+        magic = _splat(b, tile.vector, ir.Constant(tile.element, 6755399441055744.0))
+        vector = b.sub(b.bitcast(b.fadd(vector, magic), wide), b.bitcast(magic, wide))
+    cell = b.inttoptr(address, wide.as_pointer())
+    old = b.load(cell)
+    old.align = 8
+    old = b.select(b.icmp_signed("!=", fresh, I64(0)), ir.Constant(wide, None), old)
+    b.store(b.add(old, vector), cell).align = 8
+
+
 @intrinsic(prefer_literal=True)
 def zeros(typingctx, scalar, rows, vecs, lanes, fused):
     """A tile of zeros."""
@@ -167,13 +193,16 @@ def outer(typingctx, tile, left, offsets, right):
 
 
 @intrinsic(prefer_literal=True)
-def outer_rows(typingctx, tile, left, step, back, right, low, high):
-    """``tile[i, :] += left[i] * right``, low <= i < high (literals): left[i] is item `step` at left - i * back."""
+def outer_vectors(typingctx, tile, left, step, back, rights, shift, low, high):
+    """``tile[i, j] += left[i] * right[j]`` for low <= i < high (literals), vector by vector.
+
+    left[i] is item `step` at ``left - i * back``, right[j] the vector at ``rights[j] + shift``.
+    """
     first, last = low.literal_value, min(high.literal_value, tile.rows)
 
     def codegen(ctx, b, sig, args):
-        value, left_, step_, back_, right_ = args[:5]
-        vectors = _vectors(b, tile, right_)
+        value, left_, step_, back_, rights_, shift_ = args[:6]
+        vectors = [_load(b, tile, b.add(b.extract_value(rights_, j), shift_)) for j in range(tile.vecs)]
         item = b.add(left_, b.mul(step_, I64(tile.size)))
         for i in range(first, last):
             scalar = _broadcast(b, tile, b.sub(item, b.mul(back_, I64(i))))
@@ -182,7 +211,7 @@ def outer_rows(typingctx, tile, left, step, back, right, low, high):
                 value = b.insert_value(value, _multiply_add(b, tile, scalar, vector, b.extract_value(value, q)), q)
         return value
 
-    return tile(tile, *[types.int64] * 4, low, high), codegen
+    return tile(tile, *[types.int64] * 3, _each(tile.vecs), types.int64, low, high), codegen
 
 
 @intrinsic
@@ -231,28 +260,149 @@ def accumulate_integers(typingctx, tile, address, offsets, fresh):
     Offsets are those of a tile of the int64 accumulator. |sum| < 2^24 (float32: through int32, since AVX2 has no
     conversion to int64) or < 2^51 (float64: the integer is read off the bits after adding 1.5 * 2^52).
     """
-    wide = ir.VectorType(I64, tile.lanes)
-
-    def integer(b, vector):
-        if tile.scalar == "i8":
-            return vector
-        if tile.scalar == "f4":
-            return b.sext(b.fptosi(vector, ir.VectorType(I32, tile.lanes)), wide)
-        magic = _splat(b, tile.vector, ir.Constant(tile.element, 6755399441055744.0))
-        return b.sub(b.bitcast(b.fadd(vector, magic), wide), b.bitcast(magic, wide))
 
     def codegen(ctx, b, sig, args):
         value, base, offsets_, fresh_ = args
         scale = 8 // tile.size
         for q, cell in _cells(b, tile, offsets_, I64(0)):
-            place = b.inttoptr(b.add(base, b.mul(cell, I64(scale))), wide.as_pointer())
-            old = b.load(place)
-            old.align = 8
-            old = b.select(b.icmp_signed("!=", fresh_, I64(0)), ir.Constant(wide, None), old)
-            b.store(b.add(old, integer(b, b.extract_value(value, q))), place).align = 8
+            _accumulate(b, tile, b.extract_value(value, q), b.add(base, b.mul(cell, I64(scale))), fresh_)
         return ctx.get_dummy_value()
 
     return types.void(tile, types.int64, _offsets(tile), types.int64), codegen
+
+
+@intrinsic(prefer_literal=True)
+def steps_within(typingctx, count, step, limit):
+    """The offsets (0, step, 2 * step, ...) of `count` rows; those from row `limit` on stay at the row before it."""
+
+    def codegen(ctx, b, sig, args):
+        last = b.sub(args[2], I64(1))
+        rows = [b.select(b.icmp_signed("<", I64(i), last), I64(i), last) for i in range(count.literal_value)]
+        return cgutils.pack_array(b, [b.mul(args[1], row) for row in rows], I64)
+
+    return types.UniTuple(types.int64, count.literal_value)(count, types.int64, types.int64), codegen
+
+
+@intrinsic
+def moved(typingctx, offsets, base):
+    """Offsets as addresses: each plus `base`."""
+
+    def codegen(ctx, b, sig, args):
+        values = [b.add(b.extract_value(args[0], i), args[1]) for i in range(offsets.count)]
+        return cgutils.pack_array(b, values, I64)
+
+    return offsets(offsets, types.int64), codegen
+
+
+@intrinsic
+def add_placed(typingctx, tile, places, offsets):
+    """What lies at ``places[j] + offsets[i]`` plus this tile's vector (i, j)."""
+
+    def codegen(ctx, b, sig, args):
+        value, places_, offsets_ = args
+        for q, place in _places(b, tile, offsets_, places_):
+            value = b.insert_value(value, _add(b, tile, _load(b, tile, place), b.extract_value(value, q)), q)
+        return value
+
+    return tile(tile, _each(tile.vecs), _offsets(tile)), codegen
+
+
+def _place(b, tile, args, how):
+    value, places, offsets, count = args
+    cells = list(_places(b, tile, offsets, places))
+    for i in range(tile.rows):
+        with b.if_then(b.icmp_signed("<", I64(i), count), likely=True):
+            for q, cell in cells[i * tile.vecs : (i + 1) * tile.vecs]:
+                how(b, tile, b.extract_value(value, q), cell)
+
+
+@intrinsic
+def place(typingctx, tile, places, offsets, count):
+    """Write vector (i, j) to ``places[j] + offsets[i]``, for the first `count` rows."""
+
+    def codegen(ctx, b, sig, args):
+        _place(b, tile, args, _store)
+        return ctx.get_dummy_value()
+
+    return types.void(tile, _each(tile.vecs), _offsets(tile), types.int64), codegen
+
+
+@intrinsic
+def together(typingctx, tuple_):
+    """All bits that are set in any of some int64."""
+
+    def codegen(ctx, b, sig, args):
+        value = I64(0)
+        for i in range(tuple_.count):
+            value = b.or_(value, b.extract_value(args[0], i))
+        return value
+
+    return types.int64(tuple_), codegen
+
+
+@intrinsic
+def place_past_caches(typingctx, tile, places, offsets, count):
+    """`place` for results that caches do not hold anyway: whole lines are written without reading them first.
+
+    All addresses are multiples of a vector's bytes.
+    """
+
+    def past(b, tile, value, address):
+        store = b.store(value, b.inttoptr(address, tile.vector.as_pointer()))
+        store.align = tile.lanes * tile.size
+        store.set_metadata("nontemporal", b.module.add_metadata([I32(1)]))
+
+    def codegen(ctx, b, sig, args):
+        _place(b, tile, args, past)
+        return ctx.get_dummy_value()
+
+    return types.void(tile, _each(tile.vecs), _offsets(tile), types.int64), codegen
+
+
+@intrinsic
+def place_integers(typingctx, tile, places, offsets, fresh):
+    """`accumulate_integers` at ``places[j] + offsets[i]``, in bytes of the int64 accumulator."""
+
+    def codegen(ctx, b, sig, args):
+        value, places_, offsets_, fresh_ = args
+        for q, cell in _places(b, tile, offsets_, places_):
+            _accumulate(b, tile, b.extract_value(value, q), cell, fresh_)
+        return ctx.get_dummy_value()
+
+    return types.void(tile, _each(tile.vecs), _offsets(tile), types.int64), codegen
+
+
+@intrinsic
+def top_row(typingctx, tile):
+    """The first row, as a tile."""
+    row = TileType(tile.scalar, 1, tile.vecs, tile.lanes, tile.fused)
+
+    def codegen(ctx, b, sig, args):
+        return cgutils.pack_array(b, [b.extract_value(args[0], j) for j in range(tile.vecs)], tile.vector)
+
+    return row(tile), codegen
+
+
+@intrinsic
+def without_top_row(typingctx, tile):
+    """Each row moved up by one; the last one is zero."""
+
+    def codegen(ctx, b, sig, args):
+        vectors = [b.extract_value(args[0], q) for q in range(tile.vecs, tile.rows * tile.vecs)]
+        return cgutils.pack_array(b, vectors + [ir.Constant(tile.vector, None)] * tile.vecs, tile.vector)
+
+    return tile(tile), codegen
+
+
+@intrinsic
+def add_rows(typingctx, tile, address, offsets):
+    """Add the value at ``address + offsets[i]`` (a bias with pixels in lanes) to row i."""
+
+    def codegen(ctx, b, sig, args):
+        values = [_broadcast(b, tile, b.add(args[1], b.extract_value(args[2], i))) for i in range(tile.rows)]
+        return _map(b, tile, args[0], lambda i, j, v: _add(b, tile, v, values[i]))
+
+    return tile(tile, types.int64, _offsets(tile)), codegen
 
 
 @intrinsic
@@ -286,3 +436,19 @@ def leaky_relu(typingctx, tile, slope):
         return _map(b, tile, args[0], lambda i, j, v: b.select(_negative(b, tile, v), times(v, factor), v))
 
     return tile(tile, types.int64), codegen
+
+
+@intrinsic(prefer_literal=True)
+def prefetch(typingctx, addresses, shift, locality, write):
+    """Ask for the cache lines at ``addresses[j] + shift``, to be read soon: into L1 (locality 3) or L2 (2)."""
+
+    def codegen(ctx, b, sig, args):
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, I32, I32, I32])
+        function = b.module.globals.get("llvm.prefetch.p0") or ir.Function(b.module, kind, "llvm.prefetch.p0")
+        for j in range(addresses.count):
+            place = b.inttoptr(b.add(b.extract_value(args[0], j), args[1]), byte)
+            b.call(function, [place, I32(write.literal_value), I32(locality.literal_value), I32(1)])
+        return ctx.get_dummy_value()
+
+    return types.void(addresses, types.int64, locality, write), codegen
