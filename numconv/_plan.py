@@ -240,7 +240,12 @@ def descriptor(p: Problem) -> str:
 def describe(schedule: direct.Schedule) -> str:
     """How a schedule computes: lane order, tile, blocks."""
     layout = schedule.layout
-    order = {"filters": "filters in lanes", "pixels": "pixels in lanes", "rows": "pixels in lanes, output rows a tile"}
+    order = {
+        "filters": "filters in lanes",
+        "pixels": "pixels in lanes",
+        "rows": "pixels in lanes, output rows a tile",
+        "rolling": "pixels in lanes, a tile rolls down columns",
+    }
     block = "x".join(map(str, layout.block))
     return (
         f"{order[layout.order]}, tile {layout.rows}x{layout.vecs}x{layout.lanes} {layout.parts.scalar}, "
