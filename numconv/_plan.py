@@ -245,6 +245,7 @@ def describe(schedule: direct.Schedule) -> str:
         "pixels": "pixels in lanes",
         "rows": "pixels in lanes, output rows a tile",
         "rolling": "pixels in lanes, a tile rolls down columns",
+        "channels": "channels in lanes",
     }
     block = "x".join(map(str, layout.block))
     return (

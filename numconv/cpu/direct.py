@@ -12,8 +12,9 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from .._problem import Problem, Triple
-from . import cache
+from . import cache, channels
 from .axis import Axis
+from .channels import Channels
 from .machine import Machine, machine
 from .memory import aligned_empty, aligned_zeros, cast
 from .pixel_layouts import PixelLayout, pixel_layouts
@@ -30,7 +31,7 @@ class Schedule:
     """What all calls of a problem share: the PLAN record, the tables it points to, the addresses of kernels."""
 
     problem: Problem
-    layout: Layout
+    layout: Layout | Channels
     plan: np.ndarray  # int64, PLAN.itemsize // 8 slots
     tables: tuple[np.ndarray, ...]  # kept alive for the record
     job: int
@@ -53,6 +54,8 @@ class Schedule:
     @cached_property
     def seconds(self) -> float:
         """Roughly what one worker takes for a sample: for the choice of runner and the length of slices."""
+        if isinstance(self.layout, Channels):
+            return self.layout.cycles / 3e9
         return self.problem.flops / 60e9
 
     @cached_property
@@ -66,6 +69,8 @@ class Schedule:
         """Steps, groups, filters of a group and of a unit, units of a group, scalar code."""
         layout = self.layout
         parts = layout.parts
+        if isinstance(layout, Channels):
+            return parts.chains[-1][1], 1, self.problem.filters, layout.weights_pitch, 1, parts.scalar
         sizes = parts.chains[-1][1], parts.problem.groups, parts.filters, layout.unit_filters, layout.group_units
         return (*sizes, parts.scalar)
 
@@ -98,10 +103,12 @@ class Schedule:
     @property
     def lane_axis(self) -> int:
         """The axis of (n, d, h, w, channels) that lies in lanes."""
-        return 4 if self.layout.order == "filters" else 3
+        return 3 if isinstance(self.layout, PixelLayout) else 4
 
     def taps_at(self, strides: tuple[int, ...]) -> int:
         """Address of the step offsets in the input itself, for its canonical strides (n, d, h, w, c)."""
+        if isinstance(self.layout, Channels):
+            return self.plan_address  # each block has a table of its own: anything but 0
         table = self._taps_at.get(strides[1:])
         if table is None:
             if len(self._taps_at) >= 8:
@@ -129,92 +136,118 @@ def build(problem: Problem, scalar: str) -> Schedule:
     return _record(problem, min(layouts(parts, cpu, p.exact), key=cycles), cpu)
 
 
-def layouts(parts: Parts, cpu: Machine, integers: bool) -> list[Layout]:
+def layouts(parts: Parts, cpu: Machine, integers: bool) -> list[Layout | Channels]:
     """The best layouts of each order."""
-    return [*filter_layouts(parts, cpu, integers), *pixel_layouts(parts, cpu, integers)]
+    found: list[Layout | Channels] = [*filter_layouts(parts, cpu, integers), *pixel_layouts(parts, cpu, integers)]
+    return found + channels.layouts(parts, cpu, integers)
 
 
-def cycles(layout: Layout) -> float:
+def cycles(layout: Layout | Channels) -> float:
     """Estimated cycles for a sample."""
-    return layout.cycles if isinstance(layout, PixelLayout) else estimate(layout)
+    return layout.cycles if isinstance(layout, PixelLayout | Channels) else estimate(layout)
 
 
-def _kernels(p: Problem, layout: Layout, cpu: Machine, acc_code: str) -> dict[str, int]:
-    scalar, integers = layout.parts.scalar, p.exact
-    micro = {
-        "filters": "filters.micro", "pixels": "pixels.filters_by_pixels", "rows": "pixels.rows_by_pixels",
-        "rolling": "rolling.rolling",
-    }  # fmt: skip
-    shape: tuple = (scalar, layout.rows, layout.vecs, layout.lanes, cpu.fma, integers and scalar != "i8")
+_PACK = {
+    "filters": "packing.pack_pixels", "pixels": "packing.pack_planes", "rows": "packing.pack_planes",
+    "rolling": "packing.pack_planes", "channels": "channels.gather",
+}  # fmt: skip
+_MICRO = {
+    "filters": "filters.micro", "pixels": "pixels.filters_by_pixels", "rows": "pixels.rows_by_pixels",
+    "rolling": "rolling.rolling", "channels": "channels.micro",
+}  # fmt: skip
+
+
+def _kernels(p: Problem, layout: Layout | Channels, cpu: Machine, acc_code: str) -> dict[str, int]:
+    scalar = layout.parts.scalar
+    shape: tuple = (scalar, layout.rows, layout.vecs, layout.lanes, cpu.fma)
+    if isinstance(layout, Channels):
+        shape = (*shape, layout.stack, layout.taps, layout.stride, p.group_channels, p.group_filters)
+    else:
+        shape = (*shape, p.exact and scalar != "i8")
     if layout.order == "filters":
         shape = (*shape, _together(layout.parts))
-    pack = "packing.pack_pixels" if layout.order == "filters" else "packing.pack_planes"
     own_pass = p.activation not in RELU
     overflow = p.overflow if p.result.kind in "iu" else "wrap"
     return {
-        "pack": cache.address(pack, code_of(p.x_dtype), scalar),
-        "micro": cache.address(micro[layout.order], *shape),
+        "pack": cache.address(_PACK[layout.order], code_of(p.x_dtype), scalar),
+        "micro": cache.address(_MICRO[layout.order], *shape),
         "finish": cache.address("finish.finish", acc_code, code_of(p.result), overflow, own_pass),
         "activate": cache.address("activation.activate", acc_code, p.activation, cpu.fma) if own_pass else 0,
     }
 
 
-def _record(p: Problem, layout: Layout, cpu: Machine) -> Schedule:
+def _record(p: Problem, layout: Layout | Channels, cpu: Machine) -> Schedule:
     parts = layout.parts
     acc_code = ("u8" if p.compute.kind == "u" else "i8") if p.exact else parts.scalar
     kernels = _kernels(p, layout, cpu, acc_code)
     own = code_of(p.result) == acc_code and p.activation in RELU and not p.exact
     if isinstance(layout, PixelLayout):
         own &= parts.o_parts == 1 and not layout.flat and len(layout.passes) == 1
-    item = np.dtype(parts.scalar)
-    passes, segments = _passes(layout)
-    tables = {
-        "index_d": _axis(p, 0), "index_h": _axis(p, 1), "index_w": _axis(p, 2),
-        "pad_value": np.array(_pad_parts(p), item), "slope": np.array([p.slope], acc_code),
-        "taps": _taps(layout), "chains": _chain_starts(layout), "passes": passes,
-        "segments_w": _segments(layout.axes(1, 1)[2], layout.extent["segment"]),
-    }  # fmt: skip
-    fields = kernels | {name: table.ctypes.data for name, table in tables.items()} | _geometry(p, layout)
+    in_place = code_of(p.x_dtype) == parts.scalar
+    tables = {"index_d": _axis(p, 0), "index_h": _axis(p, 1), "index_w": _axis(p, 2)}
+    tables["slope"] = np.array([p.slope], acc_code)
+    segments: list[np.ndarray] = []
+    if isinstance(layout, Channels):
+        tables |= channels.tables(layout)
+        geometry, job = channels.fields(layout), cache.address("channels.job")
+    else:
+        passes, segments = _passes(layout)
+        tables |= {
+            "pad_value": np.array(_pad_parts(p), parts.scalar),
+            "taps": _taps(layout), "chains": _chain_starts(layout), "passes": passes,
+            "segments_w": _segments(layout.axes(1, 1)[2], layout.extent["segment"]),
+        }  # fmt: skip
+        geometry = _geometry(layout)
+        if isinstance(layout, PixelLayout):
+            in_place &= own and layout.in_place
+            job = cache.address("pixel_job.job")
+        else:
+            job = cache.address("job.job", layout.rows)
+    fields = kernels | {name: table.ctypes.data for name, table in tables.items()} | _axes(p, layout) | geometry
     fields |= {"relu": RELU.get(p.activation, 0)}
     plan = np.zeros(PLAN.itemsize // 8, np.int64)
     for name, value in fields.items():
         plan[PLAN_SLOT[name]] = value
-    in_place = code_of(p.x_dtype) == parts.scalar
-    if isinstance(layout, PixelLayout):
-        in_place &= own and layout.in_place
-        job = cache.address("pixel_job.job")
-    else:
-        job = cache.address("job.job", layout.rows)
     return Schedule(p, layout, plan, (*tables.values(), *segments), job, acc_code, in_place, own)
 
 
-def _geometry(p: Problem, layout: Layout) -> dict[str, int]:
-    parts, at, sums, extent = layout.parts, layout.offsets, layout.sums, layout.extent
+def _axes(p: Problem, layout: Layout | Channels) -> dict[str, int]:
+    """The fields that mean the same in all lane orders."""
+    parts = layout.parts
     fields: dict[str, int] = {}
     for names, values in (
         ("OD OH OW", p.out_spatial), ("BD BH BW", layout.block), ("ND NH NW", layout.blocks), ("D H W", p.spatial),
         ("KD KH KW", p.kernel), ("sd sh sw", p.stride), ("dd dh dw", p.dilation),
         ("lo_d lo_h lo_w", [lo for lo, _ in p.pads]),
+    ):  # fmt: skip
+        fields |= dict(zip(names.split(), values, strict=True))
+    fields |= {f"acc_{name}": value for name, value in layout.sums.items()}
+    fields |= {f"at_{name}": value for name, value in layout.offsets.items() if name != "slot"}
+    return fields | {
+        "channels": parts.channels * p.groups, "x_parts": parts.x_parts, "o_parts": parts.o_parts,
+        "x_size": int(code_of(p.x_dtype)[1]), "item": layout.item, "group_channels": p.group_channels,
+        "chain_count": len(parts.chains), "steps": parts.chains[-1][1],
+        "units": layout.units, "unit_filters": layout.unit_filters, "chunk": layout.chunk,
+    }  # fmt: skip
+
+
+def _geometry(layout: Layout) -> dict[str, int]:
+    """The fields of filters and pixels in lanes."""
+    parts, extent = layout.parts, layout.extent
+    fields: dict[str, int] = {}
+    for names, values in (
         ("step_d step_h step_w", [axis.step for axis in layout.axes(1, 1)]),
         ("ahead_d ahead_h ahead_w", [axis.ahead for axis in layout.axes(1, 1)]),
     ):  # fmt: skip
         fields |= dict(zip(names.split(), values, strict=True))
     fields |= {f"pk_{axis}": extent[axis] for axis in "ndhwc"}
-    fields |= {f"acc_{name}": value for name, value in sums.items()}
-    fields |= {f"at_{name}": value for name, value in at.items() if name != "slot"}
-    steps = parts.chains[-1][1]
     if isinstance(layout, PixelLayout):
         fields |= layout.fields
     return fields | {
-        "channels": parts.channels * p.groups, "x_parts": parts.x_parts, "o_parts": parts.o_parts,
-        "x_size": int(code_of(p.x_dtype)[1]),
-        "item": layout.item, "group_channels": p.group_channels, "group_bytes": parts.channels * extent["c"],
-        "segment_count_w": layout.axes(1, 1)[2].segment_count,
-        "pass_count": len(layout.passes), "chain_count": len(parts.chains),
-        "steps": steps, "unit_bytes": steps * layout.unit_filters * layout.item,
-        "units": layout.units, "group_units": layout.group_units,
-        "group_filters": parts.filters, "unit_filters": layout.unit_filters,
-        "overrun": layout.overrun, "chunk": layout.chunk, "slices": layout.slices, "acc_item": layout.acc_item,
+        "group_bytes": parts.channels * extent["c"], "segment_count_w": layout.axes(1, 1)[2].segment_count,
+        "pass_count": len(layout.passes), "unit_bytes": parts.chains[-1][1] * layout.unit_filters * layout.item,
+        "group_units": layout.group_units, "group_filters": parts.filters,
+        "overrun": layout.overrun, "slices": layout.slices, "acc_item": layout.acc_item,
     }  # fmt: skip
 
 

@@ -49,7 +49,8 @@ def pieces_of(problem: Problem, w: np.ndarray, bias: np.ndarray | None, threads:
     schedule = problem.schedules.get(scalar)
     if schedule is None:
         schedule = kept.build(problem, scalar)
-    if w.size < MANY_WEIGHTS or w.dtype.kind == "c" or w.dtype == np.float16 or schedule.layout.order == "rolling":
+    by_hand = w.dtype.kind == "c" or w.dtype == np.float16 or schedule.layout.order in ("rolling", "channels")
+    if w.size < MANY_WEIGHTS or by_hand:
         weights = direct.pack_weights(schedule, w)
     else:
         weights = _pack(schedule, w, threads or runner.default_workers())

@@ -36,6 +36,7 @@ CALL, CALL_SLOT = _record("""
 #   filters     units (panels or filter tiles), their weights, how many a group has, filters in a group and in a unit
 #   pixel lanes lanes of a vector, vectors of a tile; how they are placed, see `pixel_job`
 #   chain sums  bytes of an item, and between pixels, rows, lanes and units; `at_...`: offsets in the worker's bytes
+#   channels    in lanes: all filters, those of a group, pixels from one of a tile to the next, table of addresses
 PLAN, PLAN_SLOT = _record("""
     pack micro finish activate
     OD OH OW BD BH BW ND NH NW D H W KD KH KW sd sh sw dd dh dw lo_d lo_h lo_w index_d index_h index_w
@@ -48,6 +49,7 @@ PLAN, PLAN_SLOT = _record("""
     lanes vecs vector_rows stack flat pack_groups least_w least_h roll at_waiting
     acc_item acc_pixel acc_row acc_lane acc_unit
     at_left at_out at_segments at_rows at_runs at_acc at_packed
+    F FG spacing table_d table_h table_w
     """)
 
 # What a job tells its stages (pack, micro-kernel, finish): the head of the worker's own bytes.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .machine import Machine
 
-Shape = tuple[tuple[int, int], ...]
+Shape = tuple[tuple[int, ...], ...]
 Shapes = dict[int, Shape]
 
 # (rows, vecs), the first being the usual choice and the others for what fits it badly.
@@ -23,6 +23,12 @@ PIXELS: Shapes = {32: ((8, 3), (4, 6), (12, 2), (2, 8), (1, 8)), 16: ((6, 2), (4
 """Pixels in lanes: rows are filters."""
 ROWS: Shapes = {32: ((4, 5), (3, 5), (2, 8), (1, 8)), 16: ((3, 3), (2, 4), (1, 7))}
 """Pixels in lanes: rows are output rows of one filter."""
+
+CHANNELS: Shapes = {
+    32: ((7, 1, 2), (8, 1, 2), (14, 1, 1), (7, 2, 1), (16, 1, 1), (8, 2, 1)),
+    16: ((7, 1, 1), (8, 1, 1), (4, 1, 2), (4, 1, 1)),
+}
+"""Channels in lanes: (pixels of a row, vecs, output rows). Rows of layers are 7 or 8 pixels times a power of two."""
 
 TOGETHER = (4, 3)
 """Channels come in fours or threes: their steps share an offset (AVX-512, operands in L1: 193 GFLOP/s, not 187)."""
@@ -65,8 +71,13 @@ def shapes(table: Shapes, machine: Machine) -> Shape:
 
 def describe(machine: Machine) -> dict[str, str]:
     """Tile shapes as text, for `show_config`."""
-    names: dict[str, Shapes] = {"filters in lanes": FILTERS, "pixels in lanes": PIXELS, "output rows": ROWS}
+    names: dict[str, Shapes] = {
+        "filters in lanes": FILTERS,
+        "pixels in lanes": PIXELS,
+        "output rows": ROWS,
+        "channels in lanes": CHANNELS,
+    }
     return {
-        name: ", ".join(f"{rows}x{vecs}x{machine.lanes['f4']}" for rows, vecs in shapes(table, machine))
+        name: ", ".join(f"{shape[0]}x{shape[1]}x{machine.lanes['f4']}" for shape in shapes(table, machine))
         for name, table in names.items()
     }
