@@ -15,7 +15,7 @@ from ._problem import Problem
 from ._views import canonical, canonical_strides
 from .cpu import direct, execute
 from .cpu.machine import machine
-from .cpu.memory import address_of
+from .cpu.memory import address_of, cast
 
 Frame = ConvFrame | BankFrame
 
@@ -45,7 +45,8 @@ class Engine:
         else:
             self._slab_by_slab(x, x_axes, out, o_axes, threads)
         if problem.compute.kind == "c" and problem.x_dtype.kind != "c" and problem.w_dtype.kind != "c":
-            canonical(out, o_axes).imag[...] = 0 if self.bias is None else self.bias.imag
+            # The sum of no products is +0.0, and stays it under a bias of -0.0.
+            canonical(out, o_axes).imag[...] = 0 if self.bias is None else 0.0 + cast(self.bias, problem.compute).imag
 
     def _run_pieces(self, x: np.ndarray, x_axes: tuple, out: np.ndarray, o_axes: tuple, threads: int | None) -> None:
         samples = x.shape[0] if x_axes[0] == 0 else 1

@@ -267,7 +267,8 @@ def random_case(rng: np.random.Generator) -> Case:
     if rng.random() < 0.3 and kinds != "c":
         options["activation"] = pick("relu", "leaky_relu") if kinds == "f" else "relu"
     if rng.random() < 0.15:
-        options["dtype"] = pick("complex64", "complex128") if kinds == "c" else pick("int8", "uint8", "int32", "int64")
+        integers, complexes = ("int8", "uint8", "int32", "int64"), ("complex64", "complex128")
+        options["dtype"] = pick(*complexes) if kinds == "c" or rng.random() < 0.2 else pick(*integers)
         options["overflow"] = pick("saturate", "wrap")
     n, bias, sizes = pick(1, 1, 2, 3), bool(rng.random() < 0.4), (groups * inner, groups * each)
     return Case("random", n, spatial, *sizes, tuple(kernel), groups, x_dtype, w_dtype, bias, options)

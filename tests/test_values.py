@@ -271,6 +271,21 @@ def test_complex_result_of_real_operands():
 
 
 @pytest.mark.parametrize("data_format", FORMATS)
+@pytest.mark.parametrize(
+    ("x_dtype", "w_dtype"), [("f4", "f4"), ("i2", "f8"), ("f4", "c8"), ("c16", "f8"), ("c8", "c8")]
+)
+def test_signs_of_zero_in_complex_biases(x_dtype, w_dtype, data_format):
+    """Real operands make no imaginary products: their sum is +0.0, to which the bias is added."""
+    x, w = np.zeros((1, 2, 9, 2), x_dtype), np.ones((1, 2, 2, 3), w_dtype)
+    bias = np.array([complex(1, -0.0), complex(-0.0, -0.0), complex(-0.0, 2)], np.complex64)
+    got, expected = (
+        run(x, w, data_format, bias=bias, dtype=np.complex128, method=method) for method in ("direct", "reference")
+    )
+    assert same_bits(got, expected)
+    assert not np.signbit(got.imag).any()
+
+
+@pytest.mark.parametrize("data_format", FORMATS)
 @pytest.mark.parametrize("dtype", REAL)
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "silu", "gelu"])
 def test_activations(activation, dtype, data_format):
