@@ -19,6 +19,7 @@ from numconv._shapes import (
     Layout,
     Sizes,
     bank_axes,
+    check_bank_shape,
     check_plan_shape,
     common_sizes,
     kernel_axes,
@@ -27,6 +28,7 @@ from numconv._shapes import (
 )
 from numconv._types import (
     as_array,
+    as_dtype,
     check_bias,
     check_out,
     check_weights,
@@ -37,17 +39,21 @@ from numconv._types import (
     native,
     pad_scalar,
     result_types,
+    weights_of,
 )
 
 __all__ = [
     "as_array",
+    "as_dtype",
     "bank_axes",
+    "check_bank_shape",
     "check_out",
     "check_plan_shape",
     "check_threads",
     "check_weights",
     "conv_problem",
     "kernel_axes",
+    "native",
 ]
 
 PADDINGS = ("valid", "same", "same_lower", "full", "causal")
@@ -92,7 +98,7 @@ def conv_problem(
     `flip` is only checked: a kernel is reversed in its array. `overflow` is "raise" where the result is floating.
     """
     layout = layout_of(name, ndim, data_format)
-    x_dtype, w_dtype = native(name, "x", x_dtype), native(name, "w", w_dtype)
+    x_dtype, w_dtype = native(name, "x", x_dtype), native(name, weights_of(name), w_dtype)
     compute, result = result_types(name, x_dtype, w_dtype, dtype)
     sizes = common_sizes(layout, x_shape, w_shape, groups)
     has_bias = check_bias(name, bias_shape, bias_dtype, sizes.filters, compute)
@@ -230,8 +236,8 @@ def _activation(name: str, activation: Any, compute: np.dtype) -> tuple[str, flo
         raise ValueError(f"{name}: activation is {kind!r}, but the result is complex ({compute}); expected None")
     if compute.kind in "iu" and kind != "relu":
         raise ValueError(
-            f"{name}: activation is {kind!r}, but integer x and w are computed in {compute}: expected None or 'relu', "
-            "or a floating dtype="
+            f"{name}: activation is {kind!r}, but integer x and {weights_of(name)} are computed in {compute}: "
+            "expected None or 'relu', or a floating dtype="
         )
     return kind, _slope(name, slope) if kind == "leaky_relu" else 0.0
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from ._arguments import as_array, bank_axes, check_threads, kernel_axes
+from ._arguments import as_array, as_dtype, bank_axes, check_bank_shape, check_threads, kernel_axes, native
 from ._calls import bank_of
 from ._plan import Engine, Plan, compute
 
@@ -222,10 +222,14 @@ def plan_filter_bank(
     """
     name = "plan_filter_bank"
     filters = as_array(name, "filters", filters)
-    sizes = tuple(x_shape)
-    along = bank_axes(name, tuple(0 if size is None else size for size in sizes), filters.shape, axes)
+    sizes = check_bank_shape(name, x_shape)
+    along = bank_axes(name, sizes, filters.shape, axes)
+    if any(sizes[axis] is None for axis in along):
+        raise ValueError(
+            f"{name}: x_shape is {x_shape!r}, but the filters run along its axes {along}; expected sizes there"
+        )
     options = (stride, padding, dilation, 1, pad_mode, pad_value, "channels_first", activation, flip, dtype)
-    dtype = filters.dtype if x_dtype is None else np.dtype(x_dtype)
+    dtype = native(name, "filters", filters.dtype) if x_dtype is None else as_dtype(name, "x_dtype", x_dtype)
     problem, frame, w = bank_of(name, sizes, dtype, filters, along, (*options, overflow, method), bank=True)
     return Plan(name, problem, frame, w, None)
 

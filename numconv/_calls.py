@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ._arguments import as_array, check_plan_shape, check_threads, check_weights, conv_problem
+from ._arguments import as_array, as_dtype, check_plan_shape, check_threads, check_weights, conv_problem, native
 from ._frames import BankFrame, ConvFrame
 from ._plan import Engine, Plan, compute
 from ._problem import Problem
@@ -44,8 +44,10 @@ def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
 
 
-def _cooked(name: str, ndim: int, x_shape: tuple, x_dtype: np.dtype, w: Any, bias: Any, options: tuple) -> tuple:
-    """The recipe, also for options that cannot be hashed as they are."""
+def _cooked(
+    name: str, ndim: int, x_shape: tuple, x_dtype: np.dtype, w: Any, bias: Any, options: tuple, given: Any
+) -> tuple:
+    """The recipe, also for options that cannot be hashed as they are; `given` are the caller's own weights."""
     kinds = (None, None) if bias is None else (bias.shape, bias.dtype)
     spelled = repr(options) if any(type(options[i]) is tuple for i in _MAY_BE_TUPLES) else ""
     try:
@@ -54,7 +56,7 @@ def _cooked(name: str, ndim: int, x_shape: tuple, x_dtype: np.dtype, w: Any, bia
         options = tuple(map(_frozen, options))
         found = recipe(name, ndim, x_shape, x_dtype, w.shape, w.dtype, *kinds, repr(options), *options)
     if w.dtype.kind in "iub" and found[0].compute.kind in "fc":
-        check_weights(name, found[0], w)
+        check_weights(name, found[0], given)
     return found
 
 
@@ -66,7 +68,7 @@ def convolve_arrays(
     w = w if type(w) is np.ndarray else as_array(name, "w", w)
     if bias is not None and type(bias) is not np.ndarray:
         bias = as_array(name, "bias", bias)
-    problem, frame = _cooked(name, ndim, x.shape, x.dtype, w, bias, options)
+    problem, frame = _cooked(name, ndim, x.shape, x.dtype, w, bias, options, w)
     if threads is not None:
         threads = check_threads(name, threads)
     engine = Engine(name, problem, canonical_weights(w, ndim, problem.channels_last, options[_FLIP]), bias, threads)
@@ -78,8 +80,8 @@ def make_plan(name: str, ndim: int, x_shape: Any, w: Any, bias: Any, x_dtype: An
     w = as_array(name, "w", w)
     bias = None if bias is None else as_array(name, "bias", bias)
     x_shape = check_plan_shape(name, ndim, x_shape, options[_DATA_FORMAT])
-    dtype = w.dtype if x_dtype is None else np.dtype(x_dtype)
-    problem, frame = _cooked(name, ndim, x_shape, dtype, w, bias, options)
+    dtype = native(name, "w", w.dtype) if x_dtype is None else as_dtype(name, "x_dtype", x_dtype)
+    problem, frame = _cooked(name, ndim, x_shape, dtype, w, bias, options, w)
     return Plan(name, problem, frame, canonical_weights(w, ndim, problem.channels_last, options[_FLIP]), bias)
 
 
@@ -90,7 +92,7 @@ def bank_of(
     ndim = len(axes)
     sizes = tuple(x_shape[axis] for axis in axes)
     w = filters[:, None]
-    problem, _ = _cooked(name, ndim, (1, 1, *sizes), x_dtype, w, None, options)
+    problem, _ = _cooked(name, ndim, (1, 1, *sizes), x_dtype, w, None, options, filters if bank else filters[0])
     out = problem.out_spatial[3 - ndim :]
     frame = BankFrame(len(x_shape), axes, sizes, problem.filters, out, bank)
     return problem, frame, canonical_weights(w, ndim, False, options[_FLIP])

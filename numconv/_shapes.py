@@ -154,7 +154,16 @@ def check_plan_shape(name: str, ndim: int, x_shape: Any, data_format: Any) -> tu
     return (None, *sizes) if any_batch else sizes
 
 
-def bank_axes(name: str, x_shape: tuple[int, ...], filters_shape: tuple[int, ...], axes: Any) -> tuple[int, ...]:
+def check_bank_shape(name: str, x_shape: Any) -> tuple[int | None, ...]:
+    """The shape of a bare array for which a plan is made: ints, but None along axes of any size."""
+    complaint = f"{name}: x_shape is {x_shape!r}, expected the sizes of x's axes, None along batch axes of any size"
+    entries = entries_of(x_shape)
+    if entries is None:
+        raise TypeError(complaint)
+    return tuple(None if size is None else integer(size, 0, complaint, most=sys.maxsize) for size in entries)
+
+
+def bank_axes(name: str, x_shape: tuple[int | None, ...], filters_shape: tuple[int, ...], axes: Any) -> tuple[int, ...]:
     """The axes of x that filters (F, *kernel) run over, not negative, in the order of the kernel's axes."""
     if len(filters_shape) < 2:
         raise ValueError(
@@ -171,7 +180,7 @@ def kernel_axes(name: str, x_shape: tuple[int, ...], kernel_shape: tuple[int, ..
 
 
 def _spatial_axes(
-    name: str, x_shape: tuple[int, ...], argument: str, kernel: tuple[int, ...], axes: Any
+    name: str, x_shape: tuple[int | None, ...], argument: str, kernel: tuple[int, ...], axes: Any
 ) -> tuple[int, ...]:
     n = len(kernel)
     said = f"{n}-D kernels in {argument} (kernel {kernel}) and x of shape {x_shape}"
@@ -191,7 +200,7 @@ def _spatial_axes(
     return tuple(range(len(x_shape) - n, len(x_shape)))
 
 
-def _given_axes(name: str, x_shape: tuple[int, ...], n: int, axes: Any, said: str) -> tuple[int, ...]:
+def _given_axes(name: str, x_shape: tuple[int | None, ...], n: int, axes: Any, said: str) -> tuple[int, ...]:
     rank = len(x_shape)
     complaint = f"{name}: axes is {axes!r}, expected {n} different axes from {-rank} to {rank - 1}, for {said}"
     entries = entries_of(axes)

@@ -30,6 +30,8 @@ _NAMES_ELSEWHERE = {
     "clip": "saturate",
 }
 
+_WEIGHTS = {"filter_bank": "filters", "plan_filter_bank": "filters", "correlate": "kernel", "convolve": "kernel"}
+
 LARGEST_OPTION = 2**31 - 1
 """Strides, dilations and paddings up to this keep every index of the compiled code within 64 bits."""
 
@@ -72,10 +74,23 @@ def flag(name: str, argument: str, value: Any) -> bool:
     return bool(value)
 
 
+def weights_of(name: str) -> str:
+    """What the function `name` calls its weights."""
+    return _WEIGHTS.get(name, "w")
+
+
 def entries_of(value: Any) -> tuple[Any, ...] | None:
     """The items of a tuple, list or array; None for anything else."""
     several = isinstance(value, tuple | list) or (isinstance(value, np.ndarray) and value.ndim > 0)
     return tuple(value) if several else None
+
+
+def as_dtype(name: str, argument: str, value: Any) -> np.dtype:
+    """`value` as a dtype; TypeError for what NumPy does not know as one."""
+    try:
+        return np.dtype(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name}: {argument} is {value!r}, which is not a NumPy dtype") from None
 
 
 def native(name: str, argument: str, dtype: np.dtype) -> np.dtype:
@@ -105,16 +120,13 @@ def result_types(name: str, x: np.dtype, w: np.dtype, dtype: Any) -> tuple[np.dt
     compute, result = operand_types(x, w)
     if dtype is None:
         return compute, result
-    try:
-        wanted = np.dtype(dtype)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name}: dtype is {dtype!r}, which is not a NumPy dtype") from None
+    wanted = as_dtype(name, "dtype", dtype)
     if wanted.char not in _SUPPORTED_CHARS or wanted.kind == "b":
         raise TypeError(f"{name}: dtype is {wanted}; a result can be of {SUPPORTED.removeprefix('bool, ')}")
     wanted = native(name, "dtype", wanted)
     if result.kind == "c" and wanted.kind != "c":
         raise TypeError(
-            f"{name}: dtype is {wanted}, but the result of x ({x}) and w ({w}) is complex; "
+            f"{name}: dtype is {wanted}, but the result of x ({x}) and {weights_of(name)} ({w}) is complex; "
             "expected a complex dtype, or take .real or abs() of the result"
         )
     return (compute, wanted) if wanted.kind in "iu" else (_computing(wanted), wanted)
@@ -131,7 +143,7 @@ def check_bias(
     if not np.can_cast(native(name, "bias", dtype), compute, "same_kind"):
         raise TypeError(
             f"{name}: bias has dtype {dtype}, which does not cast (same_kind) to {compute}, "
-            f"the type that x and w are computed in; write bias.astype(np.{compute}) if that is meant"
+            f"the type that x and {weights_of(name)} are computed in; write bias.astype(np.{compute}) if that is meant"
         )
     return True
 
@@ -227,7 +239,7 @@ def _on_gpu(value: Any) -> bool:
         return True
 
 
-def check_weights(name: str, problem: Problem, w: np.ndarray, argument: str = "w") -> None:
+def check_weights(name: str, problem: Problem, w: np.ndarray) -> None:
     """Integer weights take the floating type of the computation: ValueError for the first that it cannot hold.
 
     `w` is the caller's array, in the caller's layout, so that the index in the message is the caller's.
@@ -240,7 +252,7 @@ def check_weights(name: str, problem: Problem, w: np.ndarray, argument: str = "w
     inexact = np.argwhere(_significant_part(w) >= 2**digits)
     if len(inexact):
         index = tuple(map(int, inexact[0]))
-        real = "float32" if digits == 24 else "float64"
+        argument, real = weights_of(name), "float32" if digits == 24 else "float64"
         wider = f" or dtype=np.{'complex128' if problem.compute.kind == 'c' else 'float64'}" if digits == 24 else ""
         raise ValueError(
             f"{name}: {argument}{list(index)} = {w[index]} (shape {w.shape}, {w.dtype}) is not exact in {real}, "

@@ -81,3 +81,37 @@ def test_integers_and_integer_kernels():
     assert np.array_equal(numconv.correlate(image, sobel), expected)
     single = numconv.correlate(image.astype(np.float32), sobel)
     assert single.dtype == np.float32 and np.array_equal(single, expected)
+
+
+def test_weights_are_called_as_their_argument_is():
+    x, large = np.ones((8, 9), np.float32), 2**24 + 1
+    with pytest.raises(ValueError, match=r"filter_bank: filters\[1, 0, 0\] = 16777217 \(shape \(2, 1, 1\)"):
+        numconv.filter_bank(x, np.array([[[1]], [[large]]]))
+    with pytest.raises(ValueError, match=r"correlate: kernel\[0, 1\] = 16777217 \(shape \(1, 2\)"):
+        numconv.correlate(x, np.array([[1, large]]))
+    with pytest.raises(TypeError, match="plan_filter_bank: filters has dtype object"):
+        numconv.plan_filter_bank((8, 9), np.ones((2, 3, 3), object))
+    with pytest.raises(TypeError, match=r"the result of x \(float32\) and kernel \(complex64\) is complex"):
+        numconv.convolve(x, np.ones((3, 3), np.complex64), dtype="float32")
+
+
+@pytest.mark.parametrize(
+    ("x_shape", "error", "said"),
+    [
+        (5, TypeError, "x_shape is 5, expected the sizes of x's axes"),
+        ("ab", TypeError, "x_shape is 'ab', expected"),
+        ((None, 8.5, 9), TypeError, r"x_shape is \(None, 8.5, 9\), expected"),
+        ((-1, 8, 9), ValueError, r"x_shape is \(-1, 8, 9\), expected"),
+        ((8, None), ValueError, r"x_shape is \(8, None\), but the filters run along its axes \(0, 1\)"),
+    ],
+)
+def test_plans_say_what_is_wrong_with_a_shape(x_shape, error, said):
+    with pytest.raises(error, match=f"plan_filter_bank: {said}"):
+        numconv.plan_filter_bank(x_shape, np.ones((2, 3, 3)))
+
+
+def test_plans_say_what_is_wrong_with_a_dtype():
+    with pytest.raises(TypeError, match="plan_filter_bank: x_dtype is 'foo', which is not a NumPy dtype"):
+        numconv.plan_filter_bank((8, 9), np.ones((2, 3, 3)), x_dtype="foo")
+    with pytest.raises(TypeError, match="plan_conv1d: x_dtype is 'foo', which is not a NumPy dtype"):
+        numconv.plan_conv1d((8, 1), np.ones((3, 1, 1)), x_dtype="foo")
