@@ -12,7 +12,7 @@ from . import reference
 from ._arguments import as_array, check_out, check_threads
 from ._frames import BankFrame, ConvFrame
 from ._problem import Problem
-from ._views import canonical, canonical_strides
+from ._views import canonical, canonical_strides, flat_strides
 from .cpu import direct, execute
 from .cpu.machine import machine
 from .cpu.memory import address_of, cast
@@ -21,9 +21,13 @@ Frame = ConvFrame | BankFrame
 
 
 class Engine:
-    """Weights made ready for a problem; runs on arrays of any strides."""
+    """Weights made ready for a problem; runs on arrays of any strides.
 
-    __slots__ = ("bias", "kernel_problem", "name", "pieces", "problem", "w")
+    `pieces` belong to `Problem.flat`; where the pixels of a pointwise problem do not follow each other in memory, those
+    of the problem itself are `apart`, made when they are first needed.
+    """
+
+    __slots__ = ("apart", "bias", "kernel_problem", "name", "pieces", "problem", "w")
 
     def __init__(
         self, name: str, problem: Problem, w: np.ndarray, bias: np.ndarray | None, threads: int | None = None
@@ -31,9 +35,10 @@ class Engine:
         """`w` is canonical; `threads` may pack it."""
         self.name, self.problem, self.w, self.bias = name, problem, w, bias
         self.kernel_problem = problem if _has_f16c() else kernel_problem(problem)
-        self.pieces = None
+        self.pieces: list[execute.Piece] | None = None
+        self.apart: list[execute.Piece] | None = None
         if problem.method != "reference":
-            self.pieces = execute.pieces_of(self.kernel_problem, w, bias, threads)
+            self.pieces = execute.pieces_of(self.kernel_problem.flat, w, bias, threads)
 
     def run(self, x: np.ndarray, x_axes: tuple, out: np.ndarray, o_axes: tuple, threads: int | None) -> None:
         """Fill `out`, which does not overlap `x`."""
@@ -51,8 +56,15 @@ class Engine:
     def _run_pieces(self, x: np.ndarray, x_axes: tuple, out: np.ndarray, o_axes: tuple, threads: int | None) -> None:
         samples = x.shape[0] if x_axes[0] == 0 else 1
         x_strides, o_strides = canonical_strides(x.strides, x_axes), canonical_strides(out.strides, o_axes)
+        pieces, problem = self.pieces, self.kernel_problem
+        if problem.flat is not problem:
+            x_flat, o_flat = flat_strides(x_strides, problem.spatial), flat_strides(o_strides, problem.spatial)
+            if x_flat is None or o_flat is None:
+                pieces = self.apart = self.apart or execute.pieces_of(problem, self.w, self.bias, threads)
+            else:
+                x_strides, o_strides = x_flat, o_flat
         x_address, o_address, status = address_of(x), address_of(out), 0
-        for piece in self.pieces:  # type: ignore[union-attr]
+        for piece in pieces:  # type: ignore[union-attr]
             status |= execute.run(piece, x_address, x_strides, o_address, o_strides, samples, threads)
         if status:
             execute.raise_overflow(self.name, self.problem, status)

@@ -13,8 +13,9 @@ Canonical arrays are views with these axes, whatever the caller's layout; missin
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,19 @@ class Problem:
         sizes = zip(self.spatial, self.pads, self.dilation, self.kernel, self.stride, strict=True)
         d, h, w = ((L + lo + hi - dil * (k - 1) - 1) // s + 1 for L, (lo, hi), dil, k, s in sizes)
         return d, h, w
+
+    @property
+    def pads_zeros(self) -> bool:
+        """Whether there is padding, and all of it zeros."""
+        return self.pad_mode == "constant" and self.pad_value == 0 and any(map(any, self.pads))
+
+    @cached_property
+    def flat(self) -> Problem:
+        """A pointwise problem with all its pixels in one row; any other problem is itself."""
+        pointwise = self.kernel == self.stride == (1, 1, 1) and not any(map(any, self.pads))
+        if not pointwise or self.spatial[:2] == (1, 1):
+            return self
+        return replace(self, ndim=1, spatial=(1, 1, prod(self.spatial)))
 
     @property
     def group_channels(self) -> int:

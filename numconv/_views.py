@@ -31,6 +31,19 @@ def canonical_strides(strides: Strides, axes: tuple[int, ...]) -> Strides:
     return tuple(strides[axis] if axis >= 0 else 0 for axis in axes)
 
 
+@lru_cache(maxsize=1024)
+def flat_strides(strides: Strides, spatial: tuple[int, ...]) -> Strides | None:
+    """Canonical strides with all pixels in one row, as (n, 0, 0, step, channels); None where they do not lie so."""
+    step, length = strides[3], spatial[2]
+    for stride, size in ((strides[2], spatial[1]), (strides[1], spatial[0])):
+        if length == 1:
+            step = stride
+        elif size > 1 and stride != step * length:
+            return None
+        length *= size
+    return (strides[0], 0, 0, step, strides[4])
+
+
 def canonical(array: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     """The array as a view with the canonical axes, of size 1 where it has none."""
     present = array.transpose([axis for axis in axes if axis >= 0])

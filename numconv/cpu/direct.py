@@ -22,6 +22,8 @@ from .records import BLOCK, PLAN, PLAN_SLOT
 from .schedule import Layout, Parts, estimate, filter_layouts
 from .tiles import TOGETHER
 
+WORTH_COLUMNS = 0.96
+"""Share of the taps along W that are not padding, below which channels-first blocks begin with their border columns."""
 RELU = {"": 0, "relu": 1, "leaky_relu": 2}
 assert BLOCK.itemsize <= 512
 
@@ -38,6 +40,7 @@ class Schedule:
     acc_code: str
     in_place: bool  # the interior of an input with contiguous lanes is read where it is
     direct: bool  # tiles go straight to an out with contiguous lanes
+    skips: bool  # products of padding may be skipped where weights are finite
     launches: dict[tuple, Any] = field(default_factory=dict)  # of `execute`
     _taps_at: dict[tuple[int, ...], np.ndarray] = field(default_factory=dict)
 
@@ -187,6 +190,7 @@ def _record(p: Problem, layout: Layout | Channels, cpu: Machine) -> Schedule:
     tables = {"index_d": _axis(p, 0), "index_h": _axis(p, 1), "index_w": _axis(p, 2)}
     tables["slope"] = np.array([p.slope], acc_code)
     segments: list[np.ndarray] = []
+    skips = layout.order == "filters" and p.pads_zeros and parts.channels >= 16
     if isinstance(layout, Channels):
         tables |= channels.tables(layout)
         geometry, job = channels.fields(layout), cache.address("channels.job")
@@ -198,6 +202,10 @@ def _record(p: Problem, layout: Layout | Channels, cpu: Machine) -> Schedule:
             "segments_w": _segments(layout.axes(1, 1)[2], layout.extent["segment"]),
         }  # fmt: skip
         geometry = _geometry(layout)
+        if skips:
+            seen = {f"seen_{name}": _seen(p, axis) for axis, name in enumerate("dhw")}
+            tables |= seen
+            geometry |= _inner(seen["seen_w"], p)
         if isinstance(layout, PixelLayout):
             in_place &= own and layout.in_place
             job = cache.address("pixel_job.job")
@@ -208,7 +216,7 @@ def _record(p: Problem, layout: Layout | Channels, cpu: Machine) -> Schedule:
     plan = np.zeros(PLAN.itemsize // 8, np.int64)
     for name, value in fields.items():
         plan[PLAN_SLOT[name]] = value
-    return Schedule(p, layout, plan, (*tables.values(), *segments), job, acc_code, in_place, own)
+    return Schedule(p, layout, plan, (*tables.values(), *segments), job, acc_code, in_place, own, skips)
 
 
 def _axes(p: Problem, layout: Layout | Channels) -> dict[str, int]:
@@ -247,7 +255,7 @@ def _geometry(layout: Layout) -> dict[str, int]:
         "group_bytes": parts.channels * extent["c"], "segment_count_w": layout.axes(1, 1)[2].segment_count,
         "pass_count": len(layout.passes), "unit_bytes": parts.chains[-1][1] * layout.unit_filters * layout.item,
         "group_units": layout.group_units, "group_filters": parts.filters,
-        "overrun": layout.overrun, "slices": layout.slices, "acc_item": layout.acc_item,
+        "tap_steps": parts.channels, "overrun": layout.overrun, "slices": layout.slices, "acc_item": layout.acc_item,
     }  # fmt: skip
 
 
@@ -257,6 +265,30 @@ def _axis(p: Problem, axis: int) -> np.ndarray:
     if p.pad_mode == "constant":
         return np.pad(numbers, p.pads[axis], constant_values=-1)
     return np.pad(numbers, p.pads[axis], mode=p.pad_mode)  # type: ignore[call-overload]
+
+
+def _seen(p: Problem, axis: int) -> np.ndarray:
+    """Per output the taps [first, last + 1) that read samples; at least one, so that a chain is never without end."""
+    samples, taps = _axis(p, axis), p.kernel[axis]
+    at = np.arange(p.out_spatial[axis])[:, None] * p.stride[axis] + np.arange(taps) * p.dilation[axis]
+    inside = samples[at] >= 0
+    first = np.where(inside.any(axis=1), inside.argmax(axis=1), 0)
+    last = np.where(inside.any(axis=1), taps - inside[:, ::-1].argmax(axis=1), 1)
+    return np.stack([first, last], axis=1).astype(np.int64)
+
+
+def _inner(seen: np.ndarray, p: Problem) -> dict[str, int]:
+    """Columns [inner_0, inner_1) between those at the border, which do not see all taps; if none does, all are there.
+
+    With channels first, whole rows are transposed to out faster than columns: where columns would save little, all
+    taps along W are said to be seen.
+    """
+    taps = p.kernel[2]
+    if not p.channels_last and (seen[:, 1] - seen[:, 0]).sum() > WORTH_COLUMNS * len(seen) * taps:
+        seen[:] = 0, taps
+    whole = np.flatnonzero((seen == (0, taps)).all(axis=1))
+    first, last = (int(whole[0]), int(whole[-1]) + 1) if len(whole) else (len(seen), len(seen))
+    return {"inner_0": first, "inner_1": last}
 
 
 def _pad_parts(p: Problem) -> list:

@@ -12,7 +12,7 @@ from .._problem import KC, Problem
 from . import cache, direct, kept, runner
 from .direct import Schedule
 from .memory import address_of, aligned_empty, borrow_workspace, cast, give_back
-from .records import CALL, CALL_SLOT, NOT_A_NUMBER, OVERFLOW
+from .records import CALL, CALL_SLOT, NOT_A_NUMBER, OVERFLOW, SIGNED_ZERO
 
 MANY_WEIGHTS = 8192
 """Weights from which a compiled packing pays."""
@@ -31,6 +31,7 @@ class Piece(NamedTuple):
     bias: np.ndarray | None
     bias_address: int
     part: int
+    skip: bool  # products of padding: see `kernels.order`
 
 
 class Launch(NamedTuple):
@@ -52,24 +53,25 @@ def pieces_of(problem: Problem, w: np.ndarray, bias: np.ndarray | None, threads:
     by_hand = w.dtype.kind == "c" or w.dtype == np.float16 or schedule.layout.order in ("rolling", "channels")
     if w.size < MANY_WEIGHTS or by_hand:
         weights = direct.pack_weights(schedule, w)
+        skip = schedule.skips and bool(np.isfinite(weights).all())
     else:
-        weights = _pack(schedule, w, threads or runner.default_workers())
+        weights, skip = _pack(schedule, w, threads or runner.default_workers())
     at = address_of(weights)
     if problem.compute.kind != "c":
         if bias is None:
-            return [Piece(schedule, weights, at, None, 0, 0)]
+            return [Piece(schedule, weights, at, None, 0, 0, skip)]
         values = cast(bias, problem.compute)
-        return [Piece(schedule, weights, at, values, address_of(values), 0)]
+        return [Piece(schedule, weights, at, values, address_of(values), 0, skip)]
     biases = _complex_biases(problem, schedule, bias)
     split = problem.x_dtype.kind == "c" and problem.w_dtype.kind != "c"
     return [
-        Piece(schedule, weights, at, values, 0 if values is None else address_of(values), part)
+        Piece(schedule, weights, at, values, 0 if values is None else address_of(values), part, skip)
         for part, values in zip((0, 1) if split else (0,), biases, strict=False)
     ]
 
 
-def _pack(schedule: Schedule, w: np.ndarray, workers: int) -> np.ndarray:
-    """Pack real weights by the compiled kernel, one unit a job."""
+def _pack(schedule: Schedule, w: np.ndarray, workers: int) -> tuple[np.ndarray, bool]:
+    """Pack real weights by the compiled kernel, one unit a job; and whether products of padding may be skipped."""
     steps, groups, _, per, units, scalar = schedule.weights_shape
     packed = aligned_empty((groups, units, steps, per), scalar)
     if not (w.dtype.isnative and w.flags.aligned):
@@ -78,8 +80,9 @@ def _pack(schedule: Schedule, w: np.ndarray, workers: int) -> np.ndarray:
     call = array("q", bytes(CALL.itemsize))
     call[_KERNEL], call[_PLAN], call[_X], call[_OUT] = kernel, schedule.plan_address, w.ctypes.data, packed.ctypes.data
     call[_STRIDES : _STRIDES + 5] = array("q", (w.strides[4], *w.strides[:4]))
+    call[_SKIP] = schedule.skips
     runner.run(call, call.buffer_info()[0], groups * units, workers, w.size * 1e-9)
-    return packed
+    return packed, schedule.skips and call[_STATUS] == 0
 
 
 _REAL_LANES = {"f": "f4", "d": "f8", "F": "f4", "D": "f8"}
@@ -149,8 +152,12 @@ def run(piece: Piece, x: int, x_strides: tuple, out: int, o_strides: tuple, samp
     space, address = borrow_workspace(launch.workspace_bytes)
     call[_WORKSPACE] = address
     call[_X], call[_OUT], call[_BIAS], call[_WEIGHTS] = x, out, piece.bias_address, piece.weights_address
+    call[_SKIP] = piece.skip
     try:
         runner.run(call, call.buffer_info()[0], launch.jobs, launch.workers, launch.seconds)
+        if call[_STATUS] & SIGNED_ZERO:
+            call[_SKIP] = call[_STATUS] = 0
+            runner.run(call, call.buffer_info()[0], launch.jobs, launch.workers, launch.seconds)
     finally:
         give_back(space, address)
     return call[_STATUS]
@@ -195,6 +202,7 @@ def _remember(schedule: Schedule, key: tuple, launch: Launch) -> Launch:
 
 
 _X, _OUT, _BIAS, _WEIGHTS = (CALL_SLOT[name] for name in ("x", "out", "bias", "weights"))
+_SKIP = CALL_SLOT["skip"]
 _KERNEL, _PLAN = CALL_SLOT["kernel"], CALL_SLOT["plan"]
 _WORKSPACE, _STATUS, _STRIDES = (CALL_SLOT[name] for name in ("workspace", "status", "x_n"))
 

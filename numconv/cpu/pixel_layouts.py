@@ -169,7 +169,8 @@ class PixelLayout(Layout):
         compute = self.block[0] * self.units * self.tile_cycles * self.bands
         weights = self.parts.chains[-1][1] * self.units * self.unit_filters * self.item
         streaming = weights * (0.15 if weights > 1 << 20 else 0.05)
-        crowded = 1.0 if self.offsets["slot"] <= (2 << 20) else 3.0
+        slot = self.offsets["slot"]
+        crowded = 1.0 if slot <= (1 << 20) or self.in_place else 1.25 if slot <= (2 << 20) else 3.0
         blocks = nd * nh * nw
         total = compute + self.packing_cycles + self.finishing_cycles + streaming + 1500
         return crowded * blocks * total * (1 + 0.1 / blocks)

@@ -22,7 +22,7 @@ def _record(names: str) -> tuple[np.dtype, dict[str, int]]:
 CALL, CALL_SLOT = _record("""
     kernel plan last workspace slot_bytes line_5 line_6 line_7
     next next_1 next_2 next_3 next_4 next_5 next_6 next_7
-    status x out bias weights taps direct part stream
+    status x out bias weights taps direct part stream skip
     filter_blocks unit_block samples sample_block workers
     x_n x_d x_h x_w x_c o_n o_d o_h o_w o_f
     """)
@@ -34,6 +34,7 @@ CALL, CALL_SLOT = _record("""
 #   packed      real channels; bytes of an item; pitches; segments of W; whether channels are planes
 #   chains      step offsets, first step of each chain, passes (PASS)
 #   filters     units (panels or filter tiles), their weights, how many a group has, filters in a group and in a unit
+#   skipping    steps of a tap; columns between the borders; tables of the taps that outputs see; see `order`
 #   pixel lanes lanes of a vector, vectors of a tile; how they are placed, see `pixel_job`
 #   chain sums  bytes of an item, and between pixels, rows, lanes and units; `at_...`: offsets in the worker's bytes
 #   channels    in lanes: all filters, those of a group, pixels from one of a tile to the next, table of addresses
@@ -48,6 +49,7 @@ PLAN, PLAN_SLOT = _record("""
     chunk relu slope slices at_partial
     lanes vecs vector_rows stack flat pack_groups least_w least_h roll at_waiting
     acc_item acc_pixel acc_row acc_lane acc_unit
+    tap_steps inner_0 inner_1 seen_d seen_h seen_w at_boxes
     at_left at_out at_segments at_rows at_runs at_acc at_packed
     F FG spacing table_d table_h table_w
     """)
@@ -60,6 +62,7 @@ BLOCK, BLOCK_SLOT = _record("""
     pixel_0 pixels row_0 rows segments
     ahead ahead_end ahead_step ahead_bytes ahead_row ahead_rows ahead_plane ahead_planes ahead_pitch
     direct packed channel_0 channel_1 overrun
+    skip inner_0 inner_1
     source target target_h target_w vectors vector_rows band last_band
     """)
 
@@ -67,5 +70,5 @@ BLOCK, BLOCK_SLOT = _record("""
 # position, slots, where it begins in the tile: its number of the slot, of W in bytes).
 PASS, PASS_SLOT = _record("chain_0 chain_1 first_d segments_d count_d first_h segments_h count_h")
 
-OVERFLOW, NOT_A_NUMBER = 1, 2
-"""Bits of ``CALL.status``: an integer result does not hold a value; a NaN was to become an integer."""
+OVERFLOW, NOT_A_NUMBER, SIGNED_ZERO = 1, 2, 4
+"""Bits of ``CALL.status``: an integer result does not hold a value; a NaN was to become an integer; see `order`."""

@@ -125,6 +125,8 @@ class Layout:
         item, channels, groups = self.item, self.parts.channels, self.parts.problem.groups
         depth, height, width = self.axes(planes, rows)
         w = channels * groups * item
+        if not self.parts.problem.channels_last and w % 4096 == 0:
+            w += 64  # pixels that are written one after the other meet in one set of L1 (1x1, 1024 channels: 6 %)
         segment = width.length * w
         h = width.segment_count * segment
         d = height.slots * h
@@ -213,13 +215,24 @@ class Layout:
         return laid_out(
             left=8 * (self.chunk + self.rows),
             out=8 * (self.chunk + self.rows),
-            segments=24 * (self.samples * self.block[0] * self.block[1] + 1),
+            boxes=64 * (-(-self.chunk // self.rows)) if self.parts.problem.pads_zeros else 0,
+            segments=24 * self.most_runs,
             rows=16 * depth.slots * height.slots,
             runs=40 * width.segment_count,
             acc=self.sums["unit"] * (1 if len(self.passes) == 1 else self.most_units),
             partial=(self.chunk + self.rows) * self.width * self.item if self.slices > 1 else 0,
             packed=self.samples * self.extent["n"],
         )
+
+    @property
+    def most_runs(self) -> int:
+        """Runs of neighbours in out that a chunk may be cut into, with the pixels of columns at the border alone."""
+        p = self.parts.problem
+        border = 0
+        if p.pads_zeros:
+            border = sum(-(-pad // p.stride[2]) for pad in p.pads[2])
+        height = self.samples * self.block[0] * self.block[1]
+        return min(self.chunk, height * (min(border, self.block[2]) + 1)) + 1
 
     @property
     def overrun(self) -> int:

@@ -13,8 +13,10 @@ filters of the accumulator's type.
 
 from __future__ import annotations
 
+from ..records import CALL_SLOT, SIGNED_ZERO
 from .ahead import LINE, next_bytes
-from .intrinsics import SIZES, block_record, call_record, inlined, plan_record, pointer, prefetch
+from .intrinsics import SIZES, block_record, call_record, fetch_or, inlined, plan_record, pointer, prefetch
+from .order import BOX_BYTES, span
 from .tile import (
     accumulate_integers,
     add_lanes,
@@ -22,12 +24,15 @@ from .tile import (
     leaky_relu,
     load,
     load_offsets,
+    negative_zero,
     outer,
     relu,
     steps_of,
     store,
     zeros,
 )
+
+STATUS = 8 * CALL_SLOT["status"]
 
 
 @inlined
@@ -45,7 +50,7 @@ def micro(scalar, rows, vecs, lanes, fused, integers, together):
     def kernel(plan_address, call_address, slot, _):
         plan, call, block = plan_record(plan_address), call_record(call_address), block_record(slot)
         taps, chains = pointer(block.taps, "i8"), pointer(plan.chains, "i8")
-        tiles = (block.pixels + rows - 1) // rows
+        tiles, skipped = (block.pixels + rows - 1) // rows, 0
         for unit in range(block.unit_0, block.unit_1):
             group, panel = unit // plan.group_units, unit % plan.group_units
             filter_0 = group * plan.group_filters + panel * plan.unit_filters
@@ -63,27 +68,37 @@ def micro(scalar, rows, vecs, lanes, fused, integers, together):
                     for t in range(tiles):
                         partial = slot + plan.at_partial + t * (rows * width)
                         offsets = load_offsets(rows, slot + plan.at_left + t * (rows * 8))
-                        tile, right = zeros(scalar, rows, vecs, lanes, fused), weights
+                        tile = zeros(scalar, rows, vecs, lanes, fused)
                         if part > 0:
                             tile = load(tile, partial, steps_of(rows, width))
                         ahead, length = next_bytes(block, call, weights, (high - low) * width, t, tiles)
                         step = min(length * together // max(1, high - low) + 1, 2 * LINE)
-                        for k in range(low, high, together):
-                            if looking:
-                                prefetch(ahead)
-                                prefetch(ahead + LINE)
-                                ahead += step
-                            here = left + taps[k]
-                            tile = outer(tile, here, offsets, right)
-                            if together >= 3:
-                                tile = outer(tile, here + size, offsets, right + width)
-                                tile = outer(tile, here + 2 * size, offsets, right + 2 * width)
-                            if together == 4:
-                                tile = outer(tile, here + 3 * size, offsets, right + 3 * width)
-                            right += together * width
+                        box = slot + plan.at_boxes + t * BOX_BYTES
+                        skip = block.skip != 0 and pointer(box, "i8")[6] != 0
+                        behind = low
+                        while behind < high:
+                            start, stop, behind = behind, high, high
+                            if skip:
+                                start, stop, behind = span(plan_address, box, start, high)
+                            right = weights + (start - low) * width
+                            for k in range(start, stop, together):
+                                if looking:
+                                    prefetch(ahead)
+                                    prefetch(ahead + LINE)
+                                    ahead += step
+                                here = left + taps[k]
+                                tile = outer(tile, here, offsets, right)
+                                if together >= 3:
+                                    tile = outer(tile, here + size, offsets, right + width)
+                                    tile = outer(tile, here + 2 * size, offsets, right + 2 * width)
+                                if together == 4:
+                                    tile = outer(tile, here + 3 * size, offsets, right + 3 * width)
+                                right += together * width
                         if part < plan.slices - 1:
                             store(tile, partial, steps_of(rows, width))
                             continue
+                        if skip and not integers:
+                            skipped |= negative_zero(tile)
                         here = sums + t * rows * plan.acc_pixel
                         if integers:
                             accumulate_integers(tile, here, steps_of(rows, width), 1 if first else 0)
@@ -100,5 +115,7 @@ def micro(scalar, rows, vecs, lanes, fused, integers, together):
                         elif plan.relu == 2:
                             tile = leaky_relu(tile, plan.slope)
                         store(tile, filter_0 * size, load_offsets(rows, slot + plan.at_out + t * (rows * 8)))
+        if skipped != 0:
+            fetch_or(call_address + STATUS, SIGNED_ZERO)
 
     return kernel

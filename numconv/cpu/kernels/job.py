@@ -8,8 +8,8 @@
                 finish            bias, activation, conversion, store: what the micro-kernel has not stored itself
 
 The stages are kernels of the same signature, called by address; they find what to do in the BLOCK record at the head
-of the worker's bytes. A chunk is a range of the block's pixels, numbered row by row. Filters in lanes; for pixels see
-`pixel_job`.
+of the worker's bytes. A chunk is a range of the block's pixels, in the order of `order`. Filters in lanes; for pixels
+see `pixel_job`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from __future__ import annotations
 from ..records import PASS
 from .ahead import look_ahead
 from .intrinsics import block_record, call, call_record, inlined, pass_record, plan_record, pointer
+from .order import border, offsets, segments
 
 PASS_BYTES = PASS.itemsize
 
@@ -74,61 +75,13 @@ def read_packed(plan, block, slot):
 @inlined
 def output_rows(plan, block, call, slot):
     """The chunk's output rows, all of one plane: (offset in the chain sums, address in out, pixels)."""
-    table, out = pointer(slot + plan.at_segments, "i8"), out_address(block, call, block.pixel_0)
+    table, row_0 = pointer(slot + plan.at_segments, "i8"), block.pixel_0 // block.bw
+    plane, h = row_0 // block.bh, block.h0 + row_0 % block.bh
+    out = call.out + block.n * call.o_n + (block.d0 + plane) * call.o_d + h * call.o_h + block.w0 * call.o_w
     for row in range(block.rows):
         table[3 * row], table[3 * row + 1] = row * plan.acc_row, out + row * call.o_h
         table[3 * row + 2] = block.bw
     block.segments = 3 * block.rows
-
-
-@inlined
-def segments(plan, block, call, slot):
-    """Cut the chunk at the ends of output rows: (offset in the chain sums, address in out, pixels).
-
-    Rows that follow each other in out, as in the sums, stay together.
-    """
-    table, count = pointer(slot + plan.at_segments, "i8"), 0
-    q, end = block.pixel_0, block.pixel_0 + block.pixels
-    run = block.bw
-    if block.bw == plan.OW and call.o_h == plan.OW * call.o_w:
-        run *= block.bh
-        if block.bh == plan.OH and call.o_d == plan.OH * call.o_h:
-            run *= block.bd
-    while q < end:
-        pixels = min(run - q % run, end - q)
-        table[count], table[count + 1] = (q - block.pixel_0) * plan.acc_pixel, out_address(block, call, q)
-        table[count + 2] = pixels
-        count += 3
-        q += pixels
-    block.segments = count
-
-
-@inlined
-def out_address(block, call, q):
-    """Where the result of pixel q of the block goes."""
-    row, w = q // block.bw, block.w0 + q % block.bw
-    plane, h = row // block.bh, block.h0 + row % block.bh
-    n, d = block.n + plane // block.bd, block.d0 + plane % block.bd
-    return call.out + n * call.o_n + d * call.o_d + h * call.o_h + w * call.o_w
-
-
-@inlined
-def left_offsets(plan, block, call, slot, rows):
-    """Per pixel of the chunk, where its receptive field and its output begin; the last tile repeats the last pixel."""
-    lefts, outs = pointer(slot + plan.at_left, "i8"), pointer(slot + plan.at_out, "i8")
-    q, i = block.pixel_0, 0
-    while i < block.pixels:
-        row, w = q // block.bw, q % block.bw
-        plane, h = row // block.bh, row % block.bh
-        n, d = plane // block.bd, plane % block.bd
-        left = n * block.left_n + d * block.left_d + h * block.left_h + w * block.left_w
-        out, count = out_address(block, call, q), min(block.bw - w, block.pixels - i)
-        for j in range(count):
-            lefts[i + j], outs[i + j] = left + j * block.left_w, out + j * call.o_w
-        i += count
-        q += count
-    for j in range(i, (i + rows - 1) // rows * rows):
-        lefts[j], outs[j] = lefts[i - 1], outs[i - 1]
 
 
 @inlined
@@ -147,6 +100,7 @@ def job(rows):
         block = block_record(slot)
         stage = (plan_address, call_address, slot, job_number)
         place(plan, block, call_, job_number)
+        border(plan, block, call_)
         in_place = read_in_place(plan, block, call_)
         if not in_place:
             read_packed(plan, block, slot)
@@ -163,7 +117,7 @@ def job(rows):
             while q < block.bn * block.bd * block.bh * block.bw:
                 q = next_chunk(plan, block, q)
                 segments(plan, block, call_, slot)
-                left_offsets(plan, block, call_, slot, rows)
+                offsets(plan, block, call_, slot, rows)
                 step = 1 if plan.pass_count == 1 else block.end_unit - block.first_unit
                 for unit in range(block.first_unit, block.end_unit, step):
                     block.unit_0, block.unit_1 = unit, unit + step

@@ -110,8 +110,8 @@ def pack_pixels(source, target):
                     run = pointer(slot + plan.at_runs + 40 * s, "i8")
                     pixels, low, high, index = run[0], run[1], run[2], pointer(run[4], "i8")
                     if rows[r] == PADDING:
-                        if channel == 0:
-                            fill_pixels(packed + segments[3 * s + 2], target, pads, parts, pixels * every)
+                        for i in range(pixels if channel == 0 else 0):
+                            fill_pixels(packed + segments[3 * s + 2] + i * plan.pk_w, target, pads, parts, every)
                         continue
                     here = packed + segments[3 * s + 2] + channel * target_size
                     if low < high:

@@ -215,6 +215,24 @@ def outer_vectors(typingctx, tile, left, step, back, rights, shift, low, high):
 
 
 @intrinsic
+def negative_zero(typingctx, tile):
+    """1 if any value is -0.0, else 0: of all numbers, its bits are the least integer."""
+    bits = ir.IntType(8 * tile.size)
+    kind = ir.VectorType(bits, tile.lanes)
+
+    def codegen(ctx, b, sig, args):
+        least = ir.Constant(kind, [0] * tile.lanes)
+        for q in range(tile.rows * tile.vecs):
+            value = b.bitcast(b.extract_value(args[0], q), kind)
+            least = b.select(b.icmp_signed("<", value, least), value, least)
+        zero = ir.Constant(kind, [-(1 << (8 * tile.size - 1))] * tile.lanes)
+        equal = b.bitcast(b.icmp_signed("==", least, zero), ir.IntType(tile.lanes))
+        return b.zext(b.icmp_unsigned("!=", equal, ir.Constant(ir.IntType(tile.lanes), 0)), I64)
+
+    return types.int64(tile), codegen
+
+
+@intrinsic
 def add_stored(typingctx, tile, address, offsets):
     """The stored chain sums plus this tile's."""
 
