@@ -187,13 +187,16 @@ class PixelLayout(Layout):
     @property
     def tile_cycles(self) -> float:
         """Cycles of a tile; of a whole column with order "rolling"."""
-        chains, step = self.parts.chains, tiles.cycles_of_vectors(self.rows, self.vecs)
+        p = self.parts.problem
+        near = self.order == "pixels" and p.group_channels * p.kernel[0] == 1
+        load = tiles.load_from_l1() if near else tiles.LOAD
+        chains, step = self.parts.chains, tiles.cycles_of_vectors(self.rows, self.vecs, load)
         steps, row_steps = chains[-1][1], self.parts.row_steps
         if self.order == "rolling":
             rolled = -(-self.block[1] // self.stack)
             return 40 + rolled * self.vecs * 1.5 + (rolled + (self.rows - 1) / 2) * row_steps * step
         if self.order == "rows":  # tap rows at the edges of a tile feed some of its rows only
-            few = max(0, self.rows - self.parts.problem.kernel[1])
+            few = max(0, self.rows - p.kernel[1])
             step += (self.rows - 1) * row_steps / steps * tiles.LOAD * 2 * self.vecs + few * self.vecs / 2
         return steps * step + len(chains) * (20 + self.rows * self.vecs)
 

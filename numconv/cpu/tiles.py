@@ -7,7 +7,9 @@ that 8 accumulators at least, and R + V <= R*V, keep the multipliers busy.
 
 from __future__ import annotations
 
-from .machine import Machine
+from functools import lru_cache
+
+from .machine import Machine, machine
 
 Shape = tuple[tuple[int, ...], ...]
 Shapes = dict[int, Shape]
@@ -48,9 +50,19 @@ LOAD = 0.23
 """Cycles of a load from L1 beside multiply-adds, as they cost on that CPU; a vector across two cache lines is two."""
 
 
-def cycles_of_vectors(rows: int, vecs: int) -> float:
+def cycles_of_vectors(rows: int, vecs: int, load: float = LOAD) -> float:
     """`cycles_a_step` with pixels in lanes, whose vectors begin anywhere."""
-    return max(rows * vecs / 2 + LOAD * (rows + 2 * vecs + 1), 4.0)
+    loads = rows + 2 * vecs + 1
+    return max(rows * vecs / 2 + load * loads, loads / 2, 4.0)
+
+
+@lru_cache(maxsize=1)
+def load_from_l1() -> float:
+    """`LOAD` where all that a tile reads lies in L1: where AVX-512 keeps its clock (Zen 5), loads are then nearly free.
+
+    32 filters of 15x15, tiles of 8x3: 94 % of the peak there, 60 % on the Xeon.
+    """
+    return 0.06 if machine().name.startswith("znver") else LOAD
 
 
 def rolling(taps: int, machine: Machine) -> Shape:
