@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from numconv._bench import suites
+from numconv._bench.workload import Workload
+
 FLOATS = ("float32", "float64", "complex64", "complex128")
 PAIRS = (
     ("uint8", "int8"), ("int16", "int16"), ("bool", "uint8"), ("int32", "int32"), ("int64", "int64"),
@@ -66,38 +69,17 @@ class Case:
         return replace(self, spatial=spatial, filters=filters, channels=channels)
 
 
-def _layer(name: str, size: int, channels: int, filters: int, k: int, stride: int = 1, **more: Any) -> Case:
-    padding = more.pop("padding", (k - 1) // 2)
-    groups = more.pop("groups", 1)
-    options = {"stride": stride, "padding": padding, **more}
-    return Case(name, 1, (size, size), channels, filters, (k, k), groups, options=options)
+def _case(workload: Workload) -> Case:
+    """A workload of the benchmarks, of one sample."""
+    names = {"stride": workload.stride, "padding": workload.padding, "dilation": workload.dilation}
+    options = names if workload.channels_last else names | {"data_format": "channels_first"}
+    sizes = workload.spatial, workload.channels, workload.filters, workload.kernel, workload.groups
+    return Case(workload.name, 1, *sizes, options=options)
 
 
 LAYERS = [
-    _layer("vgg16.conv1_1", 224, 3, 64, 3),
-    _layer("vgg16.conv1_2", 224, 64, 64, 3),
-    _layer("vgg16.conv2_2", 112, 128, 128, 3),
-    _layer("vgg16.conv3_2", 56, 256, 256, 3),
-    _layer("vgg16.conv4_2", 28, 512, 512, 3),
-    _layer("vgg16.conv5_1", 14, 512, 512, 3),
-    _layer("resnet50.stem", 224, 3, 64, 7, 2),
-    _layer("resnet50.2_3x3", 56, 64, 64, 3),
-    _layer("resnet50.3_3x3", 28, 128, 128, 3),
-    _layer("resnet50.4_3x3", 14, 256, 256, 3),
-    _layer("resnet50.5_3x3", 7, 512, 512, 3),
-    _layer("resnet50.2_1x1_up", 56, 64, 256, 1),
-    _layer("resnet50.2_1x1_down", 56, 256, 64, 1),
-    _layer("resnet50.3_down", 56, 256, 512, 1, 2),
-    _layer("resnext50.2_3x3", 56, 128, 128, 3, groups=32),
-    _layer("mobilenet.dw1", 112, 32, 32, 3, groups=32),
-    _layer("mobilenet.dw2", 112, 64, 64, 3, 2, groups=64),
-    _layer("mobilenet.pw", 56, 64, 128, 1),
-    _layer("efficientnet.dw5", 28, 240, 240, 5, groups=240),
-    _layer("convnext.dw7", 56, 96, 96, 7, groups=96),
-    _layer("alexnet.conv1", 227, 3, 96, 11, 4, padding=0),
-    _layer("inception.5x5", 28, 32, 96, 5),
-    _layer("unet.up", 128, 64, 32, 3, data_format="channels_first"),
-    _layer("deeplab.atrous", 33, 256, 256, 3, dilation=6, padding=6),
+    *map(_case, suites.DENSE + suites.THIN + suites.DEPTHWISE + suites.GROUPED),
+    *(_case(replace(layer, name=f"{layer.name}.first", channels_last=False)) for layer in suites.DENSE[-4:]),
     Case("wavenet.dilated", 1, (4096,), 64, 64, (2,), options={"dilation": 64, "padding": "causal"}),
     Case("speech.k9", 1, (1000,), 64, 64, (9,), options={"padding": "same"}),
     Case("eeg.depthwise", 4, (512,), 22, 44, (33,), 22, options={"data_format": "channels_first"}),
