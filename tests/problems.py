@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -121,6 +122,9 @@ def _tails() -> list[Case]:
         cases.append(Case(f"chains.c{channels}", 1, (4, 5), channels, 17, (3, 3), options={"padding": "same"}))
     for rows in (1, 2, 3, 4, 5, 16, 17, 40):
         cases.append(Case(f"chains.kh{rows}", 1, (rows + 3, 30), 1, 1, (rows, 17), options=dict(_FIRST)))
+    for pixels, filters in product((17, 65, 129), (1, 2, 5)):  # of bytes, in tiles that vectors do not fill
+        name, options = f"chains.bytes{pixels}x{filters}", dict(_FIRST)
+        cases.append(Case(name, 1, (5, pixels + 1), 64, filters, (3, 2), x_dtype="uint8", options=options))
     return cases
 
 

@@ -122,7 +122,7 @@ def _places(b, tile, offsets, places):
 
 
 def _accumulate(b, tile, vector, address, fresh):
-    """Add a vector's exact sums to the int64 at an address; see `accumulate_integers`."""
+    """A vector's exact sums added to the int64 at an address, and where they go; see `accumulate_integers`."""
     wide = ir.VectorType(I64, tile.lanes)
     if tile.scalar == "f4":
         vector = b.sext(b.fptosi(vector, ir.VectorType(I32, tile.lanes)), wide)
@@ -133,7 +133,7 @@ def _accumulate(b, tile, vector, address, fresh):
     old = b.load(cell)
     old.align = 8
     old = b.select(b.icmp_signed("!=", fresh, I64(0)), ir.Constant(wide, None), old)
-    b.store(b.add(old, vector), cell).align = 8
+    return b.add(old, vector), cell
 
 
 @intrinsic(prefer_literal=True)
@@ -283,7 +283,8 @@ def accumulate_integers(typingctx, tile, address, offsets, fresh):
         value, base, offsets_, fresh_ = args
         scale = 8 // tile.size
         for q, cell in _cells(b, tile, offsets_, I64(0)):
-            _accumulate(b, tile, b.extract_value(value, q), b.add(base, b.mul(cell, I64(scale))), fresh_)
+            total, to = _accumulate(b, tile, b.extract_value(value, q), b.add(base, b.mul(cell, I64(scale))), fresh_)
+            b.store(total, to).align = 8
         return ctx.get_dummy_value()
 
     return types.void(tile, types.int64, _offsets(tile), types.int64), codegen
@@ -379,12 +380,16 @@ def place_past_caches(typingctx, tile, places, offsets, count):
 
 @intrinsic
 def place_integers(typingctx, tile, places, offsets, fresh):
-    """`accumulate_integers` at ``places[j] + offsets[i]``, in bytes of the int64 accumulator."""
+    """`accumulate_integers` at ``places[j] + offsets[i]``, in bytes of the int64 accumulator.
+
+    Vectors may overlap, or fill a tile up with one of its own again: all are read before the first is written.
+    """
 
     def codegen(ctx, b, sig, args):
         value, places_, offsets_, fresh_ = args
-        for q, cell in _places(b, tile, offsets_, places_):
-            _accumulate(b, tile, b.extract_value(value, q), cell, fresh_)
+        cells = list(_places(b, tile, offsets_, places_))
+        for total, to in [_accumulate(b, tile, b.extract_value(value, q), cell, fresh_) for q, cell in cells]:
+            b.store(total, to).align = 8
         return ctx.get_dummy_value()
 
     return types.void(tile, _each(tile.vecs), _offsets(tile), types.int64), codegen
