@@ -278,7 +278,8 @@ def candidate_blocks(layout: PixelLayout) -> list[tuple[int, int, int]]:
     most = MOST_PIXELS if layout.order == "rolling" else MOST_PIXELS // 4
     result = []
     for w in widths:
-        result += [(1, h, w) for h in {-(-OH // n) for n in (1, 2, 4, 8, 16, 32, 64, 128)} if w * h <= most or h == 1]
+        heights = {h for h in (-(-OH // n) for n in (1, 2, 4, 8, 16, 32, 64, 128)) if w * h <= most or h == 1}
+        result += [(1, h, w) for h in heights or {max(1, most // w)}]
     if OH * OW <= 256 and OD > 1:
         result += [(min(OD, d), OH, OW) for d in (2, 4, 16)]
     return result
