@@ -52,7 +52,7 @@ def _sections() -> dict[str, dict[str, Any]]:
     cpu = machine.machine()
     enabled = [feature[1:] for feature in cpu.features.split(",") if feature.startswith("+")]
     return {
-        "versions": _versions(),
+        "versions": versions(),
         "cpu": {
             "name": cpu.name,
             "features": " ".join(enabled),
@@ -69,7 +69,8 @@ def _sections() -> dict[str, dict[str, Any]]:
     }
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of Python and of what compiles and computes; imports none of it."""
     found = {"python": platform.python_version()}
     for name in ("numconv", "numpy", "numba", "llvmlite"):
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from .cpu.machine import machine
 from .cpu.memory import address_of, cast
 
 Frame = ConvFrame | BankFrame
+_MANY = 1 << 31
+"""Weights from which memory is asked for before thinking about them begins: that takes seconds."""
 
 
 class Engine:
@@ -38,7 +41,14 @@ class Engine:
         self.pieces: list[execute.Piece] | None = None
         self.apart: list[execute.Piece] | None = None
         if problem.method != "reference":
-            self.pieces = execute.pieces_of(self.kernel_problem.flat, w, bias, threads)
+            if w.size > _MANY:
+                _empty(name, w.shape, problem.compute, "packed weights")  # which is as large
+            try:
+                self.pieces = execute.pieces_of(self.kernel_problem.flat, w, bias, threads)
+            except MemoryError as error:
+                raise MemoryError(
+                    f"{name}: no memory for tables and packed weights ({descriptor(problem)}): {error}"
+                ) from None
 
     def run(self, x: np.ndarray, x_axes: tuple, out: np.ndarray, o_axes: tuple, threads: int | None) -> None:
         """Fill `out`, which does not overlap `x`."""
@@ -64,7 +74,9 @@ class Engine:
             else:
                 x_strides, o_strides = x_flat, o_flat
         x_address, o_address, status = address_of(x), address_of(out), 0
-        for piece in pieces:  # type: ignore[union-attr]
+        if pieces is None:  # kernels that failed their proof
+            return self._by_reference(x, x_axes, out, o_axes)
+        for piece in pieces:
             status |= execute.run(piece, x_address, x_strides, o_address, o_strides, samples, threads)
         if status:
             execute.raise_overflow(self.name, self.problem, status)
@@ -73,12 +85,13 @@ class Engine:
         """Byte-swapped, unaligned, or float16 without instructions for it: NumPy casts, one sample at a time."""
         axes = (0, 1, 2, 3, 4)
         source, target = canonical(x, x_axes), canonical(out, o_axes)
+        slab = np.empty((1, *source.shape[1:]), self.kernel_problem.x_dtype)
+        result = np.empty((1, *target.shape[1:]), self.kernel_problem.result)
         for n in range(len(source)):
-            slab = np.require(source[n : n + 1], self.kernel_problem.x_dtype, ["C", "A"])
-            result = np.empty(target[n : n + 1].shape, self.kernel_problem.result)
+            slab[0] = source[n]
             self._run_pieces(slab, axes, result, axes, threads)
             with np.errstate(over="ignore"):
-                target[n : n + 1] = result
+                target[n] = result[0]
 
     def _by_reference(self, x: np.ndarray, x_axes: tuple, out: np.ndarray, o_axes: tuple) -> None:
         source, target = canonical(x, x_axes), canonical(out, o_axes)
@@ -108,22 +121,36 @@ def compute(engine: Engine, frame: Frame, x: np.ndarray, out: Any, threads: int 
     """Run an engine into `out`, or into a new array."""
     shape, problem = frame.out_shape(x.shape), engine.problem
     if out is None:
-        target = out = np.empty(shape, problem.result)
+        target = out = _empty(engine.name, shape, problem.result)
     else:
         check_out(engine.name, out, shape, problem.result)
         inputs = (x, engine.w) if engine.bias is None else (x, engine.w, engine.bias)
         overlap = any(np.may_share_memory(array, out) for array in inputs)
-        target = np.empty(shape, problem.result) if overlap else out
-    if 0 in shape:
-        pass
-    elif isinstance(frame, ConvFrame):
-        engine.run(x, frame.axes, target, frame.axes, threads)
-    else:
-        for run in frame.runs(x, target):
-            engine.run(*run, threads)
+        target = _empty(engine.name, shape, problem.result) if overlap else out
+    try:
+        if 0 in shape:
+            pass
+        elif isinstance(frame, ConvFrame):
+            engine.run(x, frame.axes, target, frame.axes, threads)
+        else:
+            for run in frame.runs(x, target):
+                engine.run(*run, threads)
+    except MemoryError as error:
+        raise MemoryError(
+            f"{engine.name}: no memory to work in, for x {x.shape} and a result {shape}: {error}"
+        ) from None
     if target is not out:
         out[...] = target
     return out
+
+
+def _empty(name: str, shape: tuple, dtype: np.dtype, what: str = "the result") -> np.ndarray:
+    """A new array; an error with its size where there is no room for it."""
+    try:
+        return np.empty(shape, dtype)
+    except (MemoryError, ValueError):  # the latter beyond 2**63 bytes
+        size = prod(shape) * dtype.itemsize
+        raise MemoryError(f"{name}: no memory for {what}, {dtype} of shape {shape}: {size} bytes") from None
 
 
 class Plan:
@@ -132,6 +159,13 @@ class Plan:
     Made by `plan_conv1d`, `plan_conv2d`, `plan_conv3d` and `plan_filter_bank`. Calling it computes the result for any
     batch size; several threads may call one plan at once. A pickle holds the problem and the raw weights; they are
     packed again where it is loaded.
+
+    Notes
+    -----
+    Outside compiled code a call spends less than 10 microseconds, once one with the same strides, samples and threads
+    has been made: its record is kept, and copied; the addresses of x, out and workspace are written into the copy;
+    then comes one call through `ctypes`. Nothing is hashed but strides, nothing is proved or compiled, and work of less
+    than 40 microseconds wakes no thread. The functions add the look-up of their arguments, and packing of weights.
     """
 
     def __init__(self, name: str, problem: Problem, frame: Frame, w: np.ndarray, bias: np.ndarray | None) -> None:

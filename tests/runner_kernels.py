@@ -71,3 +71,21 @@ def scale(factor, negative):
         pointer(call_record(call).out, "i8")[job] = -factor * job if negative else factor * job
 
     return kernel
+
+
+def idle():
+    """No work at all: what a wrong entry of the cache is in the tests of proofs."""
+
+    def kernel(plan, call, slot, job):
+        pass
+
+    return kernel
+
+
+def idle_worker():
+    """The same for a worker."""
+
+    def kernel(call, slot):
+        pass
+
+    return kernel

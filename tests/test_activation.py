@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from numconv.cpu import native
-from numconv.cpu.compile import kernel_ir
 from numconv.cpu.kernels.activation import ACTIVATIONS, activate
 from numconv.cpu.machine import machine
+from numconv.cpu.target import kernel_ir
 
 mpmath = pytest.importorskip("mpmath")
 

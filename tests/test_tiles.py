@@ -62,7 +62,7 @@ def test_neon_is_emitted_without_spills():
         pytest.skip(f"this LLVM has no AArch64: {error}")
     rows, vecs = tiles.FILTERS[32][0]
     script = f"""
-        from numconv.cpu.compile import kernel_ir
+        from numconv.cpu.target import kernel_ir
         from numconv.cpu.kernels import filters
         print(kernel_ir(filters.micro("f4", {rows}, {vecs}, 4, True, False, 4)))
     """

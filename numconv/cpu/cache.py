@@ -11,6 +11,7 @@ import importlib
 import os
 import sys
 import threading
+from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import sha256
 from importlib.util import find_spec
@@ -23,9 +24,12 @@ from . import native, store
 from .machine import machine
 from .store import cache_directory, clear, info
 
-__all__ = ["Parameter", "address", "cache_directory", "clear", "drop", "emit_assembly", "info"]
+__all__ = ["Kernel", "KernelError", "Parameter", "address", "cache_directory", "clear", "drop", "emit_assembly", "info"]
+__all__ += ["is_kept", "refuse"]
 
 Parameter = int | str | bool
+Kernel = tuple[Any, ...]
+"""(factory, *parameters)"""
 
 # What changes the code that Numba makes without being seen in the source.
 _NUMBA_SETTINGS = (
@@ -38,7 +42,16 @@ _NUMBA_SETTINGS = (
 )
 
 _ADDRESSES: dict[str, int] = {}
+_REFUSED: set[str] = set()
 _lock = threading.RLock()  # one thread compiles; held across a fork, together with Numba's
+
+
+class KernelError(RuntimeError):
+    """Kernels that cannot be compiled or loaded, or that compute what they should not; `known`: as was known before."""
+
+    def __init__(self, message: str, kernels: Iterable[Kernel], known: bool = False) -> None:
+        super().__init__(message)
+        self.kernels, self.known = tuple(kernels), known
 
 
 def address(factory: str, *params: Parameter) -> int:
@@ -53,8 +66,38 @@ def address(factory: str, *params: Parameter) -> int:
         with _lock:
             found = _ADDRESSES.get(kernel)
             if found is None:
-                found = _ADDRESSES[kernel] = native.load(_object_code(factory, params))
+                found = _ADDRESSES[kernel] = _load(factory, params)
     return found
+
+
+def _load(factory: str, params: tuple[Parameter, ...]) -> int:
+    kernel = (factory, *params)
+    if repr(kernel) in _REFUSED:
+        raise KernelError("failed before", [kernel], known=True)
+    try:
+        try:
+            return native.load(_object_code(factory, params))
+        except native.NotObjectCode:
+            store.remove(_file_name(factory), _key(factory, params))
+            return native.load(_object_code(factory, params))
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever Numba and LLVM may think of
+        raise KernelError(f"cannot be made ({type(error).__name__}: {error})", [kernel]) from error
+
+
+def refuse(kernels: Iterable[Kernel]) -> None:
+    """Never load these again in this process."""
+    with _lock:
+        _REFUSED.update(map(repr, kernels))
+        for kernel in kernels:
+            _ADDRESSES.pop(repr(kernel), None)
+
+
+def is_kept(kernel: Kernel) -> bool:
+    """Whether the object code of a kernel is on disk."""
+    factory, *params = kernel
+    return store.read(_file_name(factory), _key(factory, tuple(params))) is not None
 
 
 def drop(factory: str, *params: Parameter) -> None:
@@ -83,7 +126,7 @@ def _object_code(factory: str, params: tuple[Parameter, ...]) -> bytes:
 
 def _compile(factory: str, params: tuple[Parameter, ...]) -> str:
     """Optimised IR of a kernel. Imports Numba (0.3 s; SciPy, where installed, comes with it: 0.2 s more)."""
-    from .compile import kernel_ir
+    from .target import kernel_ir
 
     module, function = _split(factory)
     return kernel_ir(getattr(importlib.import_module(module), function)(*params))

@@ -36,6 +36,7 @@ class Schedule:
     layout: Layout | Channels
     plan: np.ndarray  # int64, PLAN.itemsize // 8 slots
     tables: tuple[np.ndarray, ...]  # kept alive for the record
+    kernels: frozenset[tuple]  # (factory, *parameters) of all that a call runs
     job: int
     acc_code: str
     in_place: bool  # the interior of an input with contiguous lanes is read where it is
@@ -132,11 +133,15 @@ def code_of(dtype: np.dtype) -> str:
 
 def build(problem: Problem, scalar: str) -> Schedule:
     """Schedule a problem whose products are made in lanes of `scalar`: f4 or f8, for integers also i8."""
-    cpu = machine()
+    return record(problem, chosen(problem, scalar), machine())
+
+
+def chosen(problem: Problem, scalar: str) -> Layout | Channels:
+    """The layout of least estimated cost."""
     p = problem
     real = p.compute.kind != "c"
     parts = Parts(p, scalar, 2 if p.complex_products else 1, 1 if real or p.w_dtype.kind != "c" else 2)
-    return _record(problem, min(layouts(parts, cpu, p.exact), key=cycles), cpu)
+    return min(layouts(parts, machine(), p.exact), key=cycles)
 
 
 def layouts(parts: Parts, cpu: Machine, integers: bool) -> list[Layout | Channels]:
@@ -158,9 +163,13 @@ _MICRO = {
     "filters": "filters.micro", "pixels": "pixels.filters_by_pixels", "rows": "pixels.rows_by_pixels",
     "rolling": "rolling.rolling", "channels": "channels.micro",
 }  # fmt: skip
+_JOB = dict.fromkeys(("pixels", "rows", "rolling"), "pixel_job.job") | {"channels": "channels.job"}
+WORKER = ("worker.worker",)
 
 
-def _kernels(p: Problem, layout: Layout | Channels, cpu: Machine, acc_code: str) -> dict[str, int]:
+def kernels_of(p: Problem, layout: Layout | Channels, cpu: Machine) -> dict[str, tuple]:
+    """Factory and parameters of the kernel of each stage, of the job that calls them, and of the worker."""
+    acc_code = _acc_code(layout.parts)
     scalar = layout.parts.scalar
     shape: tuple = (scalar, layout.rows, layout.vecs, layout.lanes, cpu.fma)
     if isinstance(layout, Channels):
@@ -168,21 +177,31 @@ def _kernels(p: Problem, layout: Layout | Channels, cpu: Machine, acc_code: str)
     else:
         shape = (*shape, p.exact and scalar != "i8")
     if layout.order == "filters":
-        shape = (*shape, _together(layout.parts))
+        shape = (*shape, steps_together(layout.parts))
     own_pass = p.activation not in RELU
     overflow = p.overflow if p.result.kind in "iu" else "wrap"
-    return {
-        "pack": cache.address(_PACK[layout.order], code_of(p.x_dtype), scalar),
-        "micro": cache.address(_MICRO[layout.order], *shape),
-        "finish": cache.address("finish.finish", acc_code, code_of(p.result), overflow, own_pass),
-        "activate": cache.address("activation.activate", acc_code, p.activation, cpu.fma) if own_pass else 0,
+    stages: dict[str, tuple] = {
+        "pack": (_PACK[layout.order], code_of(p.x_dtype), scalar),
+        "micro": (_MICRO[layout.order], *shape),
+        "finish": ("finish.finish", acc_code, code_of(p.result), overflow, own_pass),
+        "job": ("job.job", layout.rows) if layout.order == "filters" else (_JOB[layout.order],),
+        "worker": WORKER,
     }
+    return stages | ({"activate": ("activation.activate", acc_code, p.activation, cpu.fma)} if own_pass else {})
 
 
-def _record(p: Problem, layout: Layout | Channels, cpu: Machine) -> Schedule:
+def _acc_code(parts: Parts) -> str:
+    """Scalar code of the chain sums."""
+    p = parts.problem
+    return ("u8" if p.compute.kind == "u" else "i8") if p.exact else parts.scalar
+
+
+def record(p: Problem, layout: Layout | Channels, cpu: Machine) -> Schedule:
+    """Schedule a problem in a layout: load or compile its kernels, write its PLAN record."""
     parts = layout.parts
-    acc_code = ("u8" if p.compute.kind == "u" else "i8") if p.exact else parts.scalar
-    kernels = _kernels(p, layout, cpu, acc_code)
+    acc_code, kernels = _acc_code(parts), kernels_of(p, layout, cpu)
+    stages = {name: cache.address(*kernel) for name, kernel in kernels.items() if kernel != WORKER}
+    job = stages.pop("job")
     own = code_of(p.result) == acc_code and p.activation in RELU and not p.exact
     if isinstance(layout, PixelLayout):
         own &= parts.o_parts == 1 and not layout.flat and len(layout.passes) == 1
@@ -193,7 +212,7 @@ def _record(p: Problem, layout: Layout | Channels, cpu: Machine) -> Schedule:
     skips = layout.order == "filters" and p.pads_zeros and parts.channels >= 16
     if isinstance(layout, Channels):
         tables |= channels.tables(layout)
-        geometry, job = channels.fields(layout), cache.address("channels.job")
+        geometry = channels.fields(layout)
     else:
         passes, segments = _passes(layout)
         tables |= {
@@ -208,15 +227,13 @@ def _record(p: Problem, layout: Layout | Channels, cpu: Machine) -> Schedule:
             geometry |= _inner(seen["seen_w"], p)
         if isinstance(layout, PixelLayout):
             in_place &= own and layout.in_place
-            job = cache.address("pixel_job.job")
-        else:
-            job = cache.address("job.job", layout.rows)
-    fields = kernels | {name: table.ctypes.data for name, table in tables.items()} | _axes(p, layout) | geometry
+    fields = stages | {name: table.ctypes.data for name, table in tables.items()} | _axes(p, layout) | geometry
     fields |= {"relu": RELU.get(p.activation, 0)}
     plan = np.zeros(PLAN.itemsize // 8, np.int64)
     for name, value in fields.items():
         plan[PLAN_SLOT[name]] = value
-    return Schedule(p, layout, plan, (*tables.values(), *segments), job, acc_code, in_place, own, skips)
+    every = frozenset(kernels.values())
+    return Schedule(p, layout, plan, (*tables.values(), *segments), every, job, acc_code, in_place, own, skips)
 
 
 def _axes(p: Problem, layout: Layout | Channels) -> dict[str, int]:
@@ -301,7 +318,7 @@ def _chain_starts(layout: Layout) -> np.ndarray:
     return np.array([begin for begin, _ in chains] + [chains[-1][1]], np.int64)
 
 
-def _together(parts: Parts) -> int:
+def steps_together(parts: Parts) -> int:
     """How many steps share an offset: neighbouring channels, of the same chain; 1 or what `tiles` has."""
     for count in TOGETHER:
         if parts.channels % count == 0 and all(begin % count == 0 for begin, _ in parts.chains):

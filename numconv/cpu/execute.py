@@ -9,10 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from .._problem import KC, Problem
-from . import cache, direct, kept, runner
+from . import direct, kept, proof, runner
+from .channels import Channels
 from .direct import Schedule
 from .memory import address_of, aligned_empty, borrow_workspace, cast, give_back
 from .records import CALL, CALL_SLOT, NOT_A_NUMBER, OVERFLOW, SIGNED_ZERO
+from .schedule import Layout
 
 MANY_WEIGHTS = 8192
 """Weights from which a compiled packing pays."""
@@ -44,19 +46,36 @@ class Launch(NamedTuple):
     workspace_bytes: int
 
 
-def pieces_of(problem: Problem, w: np.ndarray, bias: np.ndarray | None, threads: int | None) -> list[Piece]:
-    """Pack the weights (canonical) of a problem."""
-    scalar = _REAL_LANES.get(problem.compute.char) or _integer_lanes(problem, w)
+def pieces_of(problem: Problem, w: np.ndarray, bias: np.ndarray | None, threads: int | None) -> list[Piece] | None:
+    """Pack the weights (canonical) of a problem; None where its kernels failed their proof."""
+    scalar = lanes_of(problem, w)
     schedule = problem.schedules.get(scalar)
     if schedule is None:
-        schedule = kept.build(problem, scalar)
-    by_hand = w.dtype.kind == "c" or w.dtype == np.float16 or schedule.layout.order in ("rolling", "channels")
-    if w.size < MANY_WEIGHTS or by_hand:
+        schedule = None if scalar in problem.schedules else kept.build(problem, scalar)
+        if schedule is None:
+            return None
+    if packing_of(schedule.layout, w, scalar) is None:
         weights = direct.pack_weights(schedule, w)
         skip = schedule.skips and bool(np.isfinite(weights).all())
     else:
         weights, skip = _pack(schedule, w, threads or runner.default_workers())
-    at = address_of(weights)
+    return pieces(schedule, weights, bias, skip)
+
+
+def lanes_of(problem: Problem, w: np.ndarray) -> str:
+    """Scalar code of the lanes in which products are made."""
+    return _REAL_LANES.get(problem.compute.char) or _integer_lanes(problem, w)
+
+
+def packing_of(layout: Layout | Channels, w: np.ndarray, scalar: str) -> tuple | None:
+    """The kernel that packs weights; None where NumPy does."""
+    by_hand = w.dtype.kind == "c" or w.dtype == np.float16 or layout.order in ("rolling", "channels")
+    return None if w.size < MANY_WEIGHTS or by_hand else ("weights.pack", direct.code_of(w.dtype), scalar)
+
+
+def pieces(schedule: Schedule, weights: np.ndarray, bias: np.ndarray | None, skip: bool) -> list[Piece]:
+    """The real convolutions that a schedule stands for, with packed weights."""
+    problem, at = schedule.problem, address_of(weights)
     if problem.compute.kind != "c":
         if bias is None:
             return [Piece(schedule, weights, at, None, 0, 0, skip)]
@@ -71,18 +90,27 @@ def pieces_of(problem: Problem, w: np.ndarray, bias: np.ndarray | None, threads:
 
 
 def _pack(schedule: Schedule, w: np.ndarray, workers: int) -> tuple[np.ndarray, bool]:
-    """Pack real weights by the compiled kernel, one unit a job; and whether products of padding may be skipped."""
+    """Pack real weights by the compiled kernel; and whether products of padding may be skipped."""
     steps, groups, _, per, units, scalar = schedule.weights_shape
-    packed = aligned_empty((groups, units, steps, per), scalar)
     if not (w.dtype.isnative and w.flags.aligned):
         w = np.require(w, w.dtype.newbyteorder("="), ["C", "A"])
-    kernel = cache.address("weights.pack", direct.code_of(w.dtype), scalar)
+    kernel = proof.packing(schedule, direct.code_of(w.dtype), _pack_by)
+    if kernel == 0:
+        packed = direct.pack_weights(schedule, w)
+        return packed, schedule.skips and bool(np.isfinite(packed).all())
+    packed = aligned_empty((groups, units, steps, per), scalar)
+    status = _pack_by(kernel, schedule, w, packed, workers)
+    return packed, schedule.skips and status == 0
+
+
+def _pack_by(kernel: int, schedule: Schedule, w: np.ndarray, packed: np.ndarray, workers: int = 1) -> int:
+    """Fill `packed`, one unit a job; returns CALL.status."""
     call = array("q", bytes(CALL.itemsize))
     call[_KERNEL], call[_PLAN], call[_X], call[_OUT] = kernel, schedule.plan_address, w.ctypes.data, packed.ctypes.data
     call[_STRIDES : _STRIDES + 5] = array("q", (w.strides[4], *w.strides[:4]))
     call[_SKIP] = schedule.skips
-    runner.run(call, call.buffer_info()[0], groups * units, workers, w.size * 1e-9)
-    return packed, schedule.skips and call[_STATUS] == 0
+    runner.run(call, call.buffer_info()[0], packed.shape[0] * packed.shape[1], workers, w.size * 1e-9)
+    return call[_STATUS]
 
 
 _REAL_LANES = {"f": "f4", "d": "f8", "F": "f4", "D": "f8"}
@@ -143,27 +171,39 @@ def run(piece: Piece, x: int, x_strides: tuple, out: int, o_strides: tuple, samp
     elif threads is None:
         threads = runner.default_workers()
     key = (part, x_strides, o_strides, samples, threads)
-    launch = schedule.launches.get(key)
-    if launch is None:
-        launch = _remember(schedule, key, _launch(schedule, part, x_strides, o_strides, samples, threads))
-    call = launch.call[:]
-    if part:
-        x, out = x + schedule.x_item, out + schedule.out_item
-    space, address = borrow_workspace(launch.workspace_bytes)
-    call[_WORKSPACE] = address
-    call[_X], call[_OUT], call[_BIAS], call[_WEIGHTS] = x, out, piece.bias_address, piece.weights_address
-    call[_SKIP] = piece.skip
+    found = schedule.launches.get(key)
+    if found is None:
+        found = _remember(schedule, key, launch(schedule, part, x_strides, o_strides, samples, threads))
+    space, address = borrow_workspace(found.workspace_bytes)
+    call = call_of(found, piece, x, out, address)
     try:
-        runner.run(call, call.buffer_info()[0], launch.jobs, launch.workers, launch.seconds)
-        if call[_STATUS] & SIGNED_ZERO:
-            call[_SKIP] = call[_STATUS] = 0
-            runner.run(call, call.buffer_info()[0], launch.jobs, launch.workers, launch.seconds)
+        go(call, found)
     finally:
         give_back(space, address)
     return call[_STATUS]
 
 
-def _launch(schedule: Schedule, part: int, x_strides: tuple, o_strides: tuple, samples: int, threads: int) -> Launch:
+def call_of(launch: Launch, piece: Piece, x: int, out: int, workspace: int) -> array[int]:
+    """A CALL record, complete."""
+    call = launch.call[:]
+    if piece.part:
+        x, out = x + piece.schedule.x_item, out + piece.schedule.out_item
+    call[_WORKSPACE] = workspace
+    call[_X], call[_OUT], call[_BIAS], call[_WEIGHTS] = x, out, piece.bias_address, piece.weights_address
+    call[_SKIP] = piece.skip
+    return call
+
+
+def go(call: array[int], launch: Launch) -> None:
+    """Run a complete CALL record; without skipping if that would have changed the sign of a zero."""
+    address = call.buffer_info()[0]
+    runner.run(call, address, launch.jobs, launch.workers, launch.seconds)
+    if call[_STATUS] & SIGNED_ZERO:
+        call[_SKIP] = call[_STATUS] = 0
+        runner.run(call, address, launch.jobs, launch.workers, launch.seconds)
+
+
+def launch(schedule: Schedule, part: int, x_strides: tuple, o_strides: tuple, samples: int, threads: int) -> Launch:
     """Jobs: blocks of samples, and ranges of filter units where there are few blocks for the workers."""
     units, parts = schedule.layout.units, schedule.layout.parts
     together = min(samples, schedule.layout.samples)

@@ -10,7 +10,7 @@ import threading
 from collections import deque
 
 from .._problem import Problem
-from . import direct
+from . import proof
 from .direct import Schedule
 
 MOST_BYTES = 32 << 20
@@ -19,10 +19,13 @@ OBJECT_BYTES = 8 << 10
 """Of a schedule besides its tables: records, layout, launches."""
 
 
-def build(problem: Problem, scalar: str) -> Schedule:
-    """Build the schedule of a problem in lanes of `scalar`, and keep it."""
+def build(problem: Problem, scalar: str) -> Schedule | None:
+    """Build the schedule of a problem in lanes of `scalar`, and keep it; None (kept too) where its kernels fail."""
     global _bytes
-    schedule = direct.build(problem, scalar)
+    schedule = proof.build(problem, scalar)
+    if schedule is None:
+        problem.schedules[scalar] = None
+        return None
     size = schedule.table_bytes + OBJECT_BYTES
     with _lock:
         problem.schedules[scalar] = schedule

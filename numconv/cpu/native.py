@@ -19,6 +19,10 @@ ALLOWED = {"memcpy", "memmove", "memset", "_GLOBAL_OFFSET_TABLE_", ".TOC."}
 _ENGINES: list[llvm.ExecutionEngine] = []  # for the life of the process: a worker may be running in any of them
 
 
+class NotObjectCode(RuntimeError):
+    """Bytes that are no object, or one without an entry point."""
+
+
 def target_machine(cpu: str, features: str) -> llvm.TargetMachine:
     """LLVM's code generator for a CPU; `features` is added to what LLVM knows of `cpu`."""
     llvm.initialize_native_target()
@@ -47,10 +51,16 @@ def emit_assembly(ir: str, cpu: str, features: str) -> str:
 def load(code: bytes) -> int:
     """The address of the entry point of an object, once it lies in executable memory."""
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine("", ""))
-    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    found = llvm.ObjectFileRef.from_data(code)
+    if not found._ptr:  # llvmlite does not say so, and crashes with it
+        raise NotObjectCode("not an object file")
+    engine.add_object_file(found)
     engine.finalize_object()
     _ENGINES.append(engine)
-    return engine.get_function_address(SYMBOL)
+    address = engine.get_function_address(SYMBOL)
+    if not address:
+        raise NotObjectCode(f"no symbol {SYMBOL}")
+    return address
 
 
 def _module(ir: str) -> llvm.ModuleRef:

@@ -119,5 +119,10 @@ def _worker() -> tuple[int, Callable[[int, int], None], Callable[[int, int], Non
     return address, ctypes.CFUNCTYPE(*arguments)(address), ctypes.PYFUNCTYPE(*arguments)(address)
 
 
+def forget_worker() -> None:
+    """Ask the cache for the worker again: the one it gave was dropped."""
+    _worker.cache_clear()
+
+
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_running.clear)

@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 
 _MAGIC = b"numconv1"
-_SUFFIX = ".kernel"
+_SUFFIX, _UNFINISHED = ".kernel", ".tmp"
 _warned = False
 
 
@@ -59,7 +59,7 @@ def write(name: str, key: str, code: bytes) -> None:
     directory = cache_directory()
     if directory is None:
         return
-    temporary = directory / f"{os.urandom(8).hex()}.tmp"
+    temporary = directory / f"{os.urandom(8).hex()}{_UNFINISHED}"
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -84,12 +84,13 @@ def remove(name: str, key: str) -> None:
 
 
 def clear() -> int:
-    """Remove all entries, also those of other versions; how many there were."""
-    paths = list(_entries())
-    for path in paths:
+    """Remove all entries, also those of other versions, and what killed processes left; how many entries went."""
+    removed = 0
+    for path in [*_entries(), *_entries(_UNFINISHED)]:
         with suppress(OSError):
             path.unlink()
-    return len(paths)
+            removed += path.suffix == _SUFFIX
+    return removed
 
 
 def info() -> dict[str, str | int | None]:
@@ -125,9 +126,9 @@ def _checksum(key: str, code: bytes) -> bytes:
     return sha256(key.encode() + b"\0" + code).digest()
 
 
-def _entries() -> Iterator[Path]:
+def _entries(suffix: str = _SUFFIX) -> Iterator[Path]:
     directory = cache_directory()
-    return iter(()) if directory is None else directory.glob(f"*{_SUFFIX}")
+    return iter(()) if directory is None else directory.glob(f"*{suffix}")
 
 
 def _warn(message: str) -> None:

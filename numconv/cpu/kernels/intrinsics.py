@@ -7,17 +7,13 @@ and stores carry the alignment of the item, never that of the vector.
 from __future__ import annotations
 
 from llvmlite import ir
-from numba import from_dtype, njit, types
+from numba import from_dtype, types
 from numba.extending import intrinsic
 
 from ..records import BLOCK, CALL, PASS, PLAN
+from ..target import expanded, inlined
 
-inlined = njit(error_model="numpy", forceinline=True)
-"""For the functions that kernels call: only forced inlining leaves no trace of Python's exceptions in object code."""
-
-expanded = njit(error_model="numpy", inline="always")
-"""The same for functions that take a tile: expanded before typing. As an argument of a call, forced inline or not, the
-first vector of a tile arrives as poison (Numba 0.68, LLVM 22); literals stay literal."""
+__all__ = ["expanded", "inlined"]
 
 I64 = ir.IntType(64)
 PLAN_T, CALL_T, BLOCK_T, PASS_T = map(from_dtype, (PLAN, CALL, BLOCK, PASS))

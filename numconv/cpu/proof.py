@@ -1,0 +1,158 @@
+"""Proof at first use: before kernels compute anything real they compute a small exact problem.
+
+That catches what a checksum cannot: an entry of the cache that is whole and yet another kernel, and code that a
+compiler got wrong. Whoever fails is dropped and compiled anew; whoever fails twice is not used in this process, and the
+reference does the work: slow, and right. A schedule is proved as it is built, if a kernel of it has not been: calls
+never ask.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from math import prod
+from typing import TypeVar
+
+import numpy as np
+
+from .._config import versions
+from .._problem import Problem
+from .._views import canonical_strides
+from . import cache, direct, exercise, runner
+from .cache import Kernel, KernelError
+from .channels import Channels
+from .direct import Schedule
+from .machine import machine
+from .memory import ALIGNMENT, address_of
+from .records import CALL_SLOT
+from .schedule import Layout
+
+SLACK = 1 << 16
+"""Bytes around all that an unproved kernel writes: it may be one for larger tiles."""
+_POISON = 0xA5
+_AXES = (0, 1, 2, 3, 4)
+
+_proved: set[Kernel] = set()
+
+T = TypeVar("T")
+Pack = Callable[[int, Schedule, np.ndarray, np.ndarray], int]
+
+
+def build(problem: Problem, scalar: str) -> Schedule | None:
+    """The schedule of a problem, of proved kernels; None where they failed twice."""
+
+    def attempt() -> Schedule:
+        schedule = direct.build(problem, scalar)
+        fresh = schedule.kernels - _proved
+        if fresh and not all(map(_is_right, exercise.exercises(schedule))):
+            raise KernelError("computed a wrong result", fresh)
+        _proved.update(fresh)
+        return schedule
+
+    return _twice(attempt)
+
+
+def packing(schedule: Schedule, code: str, pack: Pack) -> int:
+    """The address of the proved kernel that packs weights of a scalar code; 0 where it failed twice."""
+    kernel = ("weights.pack", code, schedule.layout.parts.scalar)
+
+    def attempt() -> int:
+        address = cache.address(*kernel)
+        if kernel not in _proved and not _packs(address, schedule, pack):
+            raise KernelError("packed weights wrongly", [kernel])
+        _proved.add(kernel)
+        return address
+
+    return _twice(attempt) or 0
+
+
+def _twice(attempt: Callable[[], T]) -> T | None:
+    """What an attempt gives, or another one with kernels compiled anew; if they fail again, refuse them for good."""
+    for last in (False, True):
+        try:
+            return attempt()
+        except KernelError as error:
+            if error.known:
+                return None
+            for kernel in error.kernels:
+                cache.drop(*kernel)
+            runner.forget_worker()
+            if last:
+                cache.refuse(error.kernels)
+                _warn(error)
+    return None
+
+
+def _is_right(layout: Layout | Channels) -> bool:
+    """Whether the kernels of a layout solve its problem, and write nowhere else."""
+    from . import execute
+
+    p = layout.parts.problem
+    x, w, bias = exercise.arrays(p)
+    wanted = exercise.expected(p, x, w, bias)
+    small = direct.record(p, layout, machine())
+    shape = wanted.shape if p.channels_last else tuple(wanted.shape[i] for i in (0, 4, 1, 2, 3))
+    space, out = _shielded(shape, wanted.dtype)
+    got = out if p.channels_last else np.moveaxis(out, 1, 4)
+    status = 0
+    for piece in execute.pieces(small, direct.pack_weights(small, w), bias, small.skips):
+        strides = canonical_strides(x.strides, _AXES), canonical_strides(got.strides, _AXES)
+        launch = execute.launch(small, piece.part, *strides, 1, 1)
+        workspace, slot = _shielded((launch.workspace_bytes,), np.dtype("u1"))
+        call = execute.call_of(launch, piece, address_of(x), address_of(got), address_of(slot))
+        execute.go(call, launch._replace(seconds=0.0))
+        status |= call[CALL_SLOT["status"]]
+        if not _is_intact(workspace, slot):
+            return False
+    if p.compute.kind == "c" and p.x_dtype.kind != "c" and p.w_dtype.kind != "c":
+        got.imag[...] = 0  # which is not the kernels' business
+    return _is_intact(space, out) and (status == 0 or p.overflow != "raise") and _agree(p, got, wanted)
+
+
+def _packs(address: int, schedule: Schedule, pack: Pack) -> bool:
+    """Whether weights, with filters innermost in memory and outermost, are packed as NumPy does it."""
+    layout = next(exercise.exercises(schedule))
+    small = direct.record(layout.parts.problem, layout, machine())
+    _, w, _ = exercise.arrays(small.problem)
+    steps, groups, _, per, units, scalar = small.weights_shape
+    wanted = direct.pack_weights(small, w)
+    for given in (w, np.moveaxis(np.ascontiguousarray(np.moveaxis(w, 4, 0)), 0, 4)):
+        space, packed = _shielded((groups, units, steps, per), np.dtype(scalar))
+        pack(address, small, given, packed)
+        if not (_is_intact(space, packed) and np.array_equal(packed.ravel(), wanted.ravel())):
+            return False
+    return True
+
+
+def _shielded(shape: tuple[int, ...], dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Poisoned memory, and an array in the middle of it."""
+    size = prod(shape) * dtype.itemsize
+    space = np.full(size + 2 * SLACK + ALIGNMENT, _POISON, np.uint8)
+    start = SLACK + -address_of(space) % ALIGNMENT
+    return space, np.ndarray(shape, dtype, space, start)
+
+
+def _is_intact(space: np.ndarray, array: np.ndarray) -> bool:
+    """Whether the memory around an array is as it was."""
+    start = address_of(array) - address_of(space)
+    return bool((space[:start] == _POISON).all() and (space[start + array.nbytes :] == _POISON).all())
+
+
+def _agree(p: Problem, got: np.ndarray, wanted: np.ndarray) -> bool:
+    """Equal; after the activations that are not part of the promise of equal bits, nearly."""
+    if p.activation in direct.RELU:
+        return np.array_equal(got, wanted)
+    exact, near = wanted.astype(np.float64), np.spacing(np.abs(wanted)) if wanted.dtype.kind == "f" else 0.25
+    return bool((np.abs(got.astype(np.float64) - exact) <= 4.0 * near).all())
+
+
+def _warn(error: KernelError) -> None:
+    """Once for each set of kernels, since they are asked for no more."""
+    names = ", ".join(sorted(f"{factory}{parameters}" for factory, *parameters in error.kernels))
+    about = ", ".join(f"{name} {number}" for name, number in versions().items())
+    warnings.warn(
+        f"numconv: compiled code {error} twice, and is not used: {names} on the CPU {machine().name} ({about}). "
+        f"Results that need it come from numconv.reference: right, and thousands of times slower.",
+        RuntimeWarning,
+        stacklevel=2,
+    )

@@ -1,0 +1,192 @@
+"""A target of Numba's for kernels: what they need of its compiler, and nothing else.
+
+The time of a first call is that of compiling. Against Numba's own target this one knows arithmetic, tuples, records and
+ranges alone (no arrays, so that SciPy is not imported for them, nor NumPy's universal functions tried for every `+`);
+functions have no wrappers; nothing counts references; those that kernels inline are optimised there, not by themselves
+before; and machine code is made once, of the kernel, by `native`.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import llvmlite.binding as llvm
+from numba.core import cpu, typed_passes, types, typing, untyped_passes
+from numba.core.codegen import JITCodeLibrary, JITCPUCodegen
+from numba.core.compiler import CompilerBase
+from numba.core.compiler_machinery import PassManager
+from numba.core.descriptors import TargetDescriptor
+from numba.core.dispatcher import Dispatcher
+from numba.core.target_extension import CPU, dispatcher_registry, jit_registry, target_registry
+
+_OPTIONS = {
+    "nopython": True, "error_model": "numpy", "boundscheck": False, "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True, "_nrt": False,
+}  # fmt: skip
+
+
+ENTRY = "cfunc.kernel"
+_NAME = "numconv"
+
+
+class _Processor(CPU):
+    """The name of the target in Numba's registry, where intrinsics look for it."""
+
+
+class _Library(JITCodeLibrary):
+    """IR that is linked into others, or handed to `native`; never to a JIT engine."""
+
+    def _optimize_final_module(self) -> None:
+        """Not by itself: what is inlined is optimised there."""
+
+    def _finalize_final_module(self) -> None:
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        """Of a wrapper, and there are none."""
+        self._ensure_finalized()
+        return 0
+
+
+class _Codegen(JITCPUCodegen):
+    _library_class = _Library
+
+    def set_env(self, env_name: str, env: Any) -> None:
+        """Nothing: kernels have no use for Python's globals."""
+
+
+class _TypingContext(typing.BaseContext):
+    """Python's own operators and functions, and those of `math`."""
+
+    def load_additional_registries(self) -> None:
+        """What is not built in."""
+        from numba.core.typing import mathdecl
+
+        self.install_registry(mathdecl.registry)
+
+
+class _TargetContext(cpu.CPUContext):
+    def init(self) -> None:
+        """As the base class, without its code generator and the C library's functions."""
+        self.is32bit = False
+        self._internal_codegen = _Codegen("numconv")
+
+    def load_additional_registries(self) -> None:
+        """Modules that register what they lower as they are imported."""
+        from numba.core import optional  # noqa: F401
+        from numba.cpython import builtins, iterators, mathimpl, numbers, rangeobj, tupleobj  # noqa: F401
+        from numba.misc import literal  # noqa: F401
+        from numba.np import arrayobj  # noqa: F401
+
+        self.install_registry(mathimpl.registry)
+
+
+class _Target(TargetDescriptor):
+    options = cpu.CPUTargetOptions
+
+    @cached_property
+    def typing_context(self) -> typing.BaseContext:
+        """What is known of types."""
+        return _TypingContext()
+
+    @cached_property
+    def target_context(self) -> cpu.CPUContext:
+        """How it is lowered."""
+        return _TargetContext(self.typing_context, _NAME)
+
+
+class _Compiler(CompilerBase):
+    """The passes of Numba's compiler that kernels need: 15 of 28."""
+
+    def define_pipelines(self) -> list[PassManager]:
+        """From bytecode to LLVM IR."""
+        every = PassManager("kernel")
+        for stage in (
+            untyped_passes.TranslateByteCode, untyped_passes.FixupArgs, untyped_passes.IRProcessing,
+            untyped_passes.RewriteSemanticConstants, untyped_passes.DeadBranchPrune,
+            untyped_passes.InlineInlinables, untyped_passes.DeadBranchPrune, untyped_passes.FindLiterallyCalls,
+            untyped_passes.ReconstructSSA, untyped_passes.DeadBranchPrune, typed_passes.NopythonTypeInference,
+            typed_passes.PreLowerStripPhis, typed_passes.IRLegalization, typed_passes.NativeLowering,
+            typed_passes.NoPythonBackend,
+        ):  # fmt: skip
+            every.add_pass(stage, stage.__name__)
+        every.finalize()
+        return [every]
+
+
+class Kernel(Dispatcher):
+    """A function that is compiled by this target, as ``njit`` makes them by Numba's own; also NUMBA_DISABLE_JIT=1."""
+
+    targetdescr = _Target(_NAME)
+
+
+def _compiled(function: Any, **options: Any) -> Kernel:
+    return Kernel(function, targetoptions=_OPTIONS | options, pipeline_class=_Compiler)
+
+
+target_registry[_NAME] = _Processor
+dispatcher_registry[_Processor] = Kernel
+
+
+def _jit(*_: Any, **options: Any) -> Any:
+    """What Numba decorates its own functions with, where kernels call one."""
+    return inlined
+
+
+jit_registry[_Processor] = _jit
+
+
+def inlined(function: Any) -> Kernel:
+    """For functions that kernels call: only forced inlining leaves no trace of Python's exceptions in object code."""
+    return _compiled(function, forceinline=True)
+
+
+def expanded(function: Any) -> Kernel:
+    """The same for functions that take a tile: expanded before typing.
+
+    As an argument of a call, forced inline or not, the first vector of a tile arrives as poison (Numba 0.68, LLVM 22);
+    literals stay literal.
+    """
+    return _compiled(function, inline="always")
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Compilers make much that is kept: looking for garbage among it takes 7 % of their time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def kernel_ir(function: Any) -> str:
+    """LLVM's optimised IR of a function of int64 arguments that returns nothing, with one exported symbol.
+
+    Kernels raise no exceptions: the wrapper drops the status word that Numba's functions return.
+    """
+    arguments = function.__code__.co_argcount
+    kernel = _compiled(function)
+    with _no_collector():
+        kernel.compile(types.void(*[types.int64] * arguments))
+    (compiled,) = kernel.overloads.values()
+    inner, module = compiled.fndesc.mangled_name, compiled.library._final_module
+    given = ", ".join(f"i64 %{i}" for i in range(arguments))
+    wrapper = f"""
+        declare i32 @"{inner}"(ptr, ptr, {", ".join(["i64"] * arguments)})
+        define void @{ENTRY}({given}) {{
+          %status = alloca ptr
+          call i32 @"{inner}"(ptr %status, ptr null, {given})
+          ret void
+        }}
+        """
+    module.link_in(llvm.parse_assembly(wrapper))
+    module.get_function(inner).linkage = "internal"
+    JITCodeLibrary._optimize_final_module(compiled.library)
+    return str(module)
