@@ -5,10 +5,17 @@ Many filters, many channels, batches, every type a scientist uses; nothing is co
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if not getattr(sys, "_is_gil_enabled", lambda: True)():
+    raise ImportError(
+        "numconv has not been tested on Python without a global interpreter lock, and does not run there: start Python "
+        "with PYTHON_GIL=1 or -X gil=1"
+    )
 
 __all__ = [
     "Plan",
@@ -29,6 +36,7 @@ __all__ = [
     "reference",
     "set_num_threads",
     "show_config",
+    "warm_up",
 ]
 
 _MODULES = {
@@ -37,6 +45,7 @@ _MODULES = {
     "_conv": ("conv1d", "conv2d", "conv3d"),
     "_conv_plans": ("plan_conv1d", "plan_conv2d", "plan_conv3d"),
     "_plan": ("Plan",),
+    "_warm": ("warm_up",),
     "_threads": ("get_num_threads", "num_threads", "set_num_threads"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
@@ -49,6 +58,7 @@ if TYPE_CHECKING:
     from ._conv_plans import plan_conv1d, plan_conv2d, plan_conv3d
     from ._plan import Plan
     from ._threads import get_num_threads, num_threads, set_num_threads
+    from ._warm import warm_up
 
 
 def __getattr__(name: str) -> Any:

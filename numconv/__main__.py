@@ -1,4 +1,4 @@
-"""``python -m numconv``: see it work (`demo`), filter a file (`filter`), time it (`bench`), versions (`info`)."""
+"""``python -m numconv``: `demo`, `filter` a file, `bench`, `info`, and the `cache` of compiled kernels."""
 
 from __future__ import annotations
 
@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_filter(commands)
     _add_bench(commands)
+    _add_cache(commands)
     info = commands.add_parser("info", help="versions, processor, threads", description="Print numconv.show_config().")
     info.set_defaults(run=_info)
     return parser
@@ -117,6 +118,24 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
     bench.set_defaults(run=_bench)
 
 
+def _add_cache(commands: argparse._SubParsersAction) -> None:
+    cache = commands.add_parser(
+        "cache",
+        help="compiled kernels on disk: info, warm, clear",
+        description="Compiled kernels are kept on disk, for all processes of a user: in NUMCONV_CACHE_DIR, else where "
+        "the system keeps caches. NUMCONV_CACHE=0 keeps none.",
+    )
+    actions = cache.add_subparsers(metavar="ACTION", required=True, parser_class=_Parser)
+    actions.add_parser("info", help="where, how many, how large").set_defaults(run=_cache, action="info")
+    actions.add_parser("clear", help="remove all of them").set_defaults(run=_cache, action="clear")
+    warm = actions.add_parser("warm", help="compile ahead what usual problems need, as numconv.warm_up")
+    warm.add_argument(
+        "--dtypes", nargs="+", default=["float32", "float64"], metavar="DTYPE", help="default: both floats"
+    )
+    warm.add_argument("--ndims", nargs="+", type=int, default=[1, 2, 3], metavar="N", help="default: 1 2 3")
+    warm.set_defaults(run=_cache, action="warm")
+
+
 def _count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 1024:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 1024")
@@ -162,6 +181,14 @@ def _bench(arguments: argparse.Namespace) -> int:
     if arguments.quick:
         settings = settings.quick()
     return run(arguments.suites, settings, arguments.markdown, arguments.json)
+
+
+def _cache(arguments: argparse.Namespace) -> int:
+    from ._cli import kernels
+
+    if arguments.action == "warm":
+        return kernels.warm(arguments.dtypes, arguments.ndims)
+    return kernels.info() if arguments.action == "info" else kernels.clear()
 
 
 def _info(arguments: argparse.Namespace) -> int:

@@ -271,3 +271,21 @@ def test_errors_name_the_function_the_argument_and_the_shapes():
         conv2d(x, np.ones((3, 3, 4, 8)), padding="vaild")
     with pytest.raises(ValueError, match="exact"):
         conv1d(np.ones((4, 1), np.float32), np.full((1, 1, 1), 2**24 + 1))
+
+
+def test_python_without_a_lock_is_refused():
+    """What such a Python says of itself; numconv is not known to be right there."""
+    run_script(
+        """
+        import sys
+        sys._is_gil_enabled = lambda: False
+        try:
+            import numconv
+        except ImportError as error:
+            assert "PYTHON_GIL=1" in str(error)
+        else:
+            raise SystemExit("imported")
+        sys._is_gil_enabled = lambda: True
+        import numconv
+        """
+    )
