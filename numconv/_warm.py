@@ -101,7 +101,7 @@ def _problems(dtype: np.dtype, ndim: int) -> Iterable[Problem]:
 
 def _kernels(problem: Problem) -> list[Kernel]:
     """Of a problem, with the packing of its weights."""
-    p = problem if machine().f16c else kernel_problem(problem)
+    p = (problem if machine().f16c else kernel_problem(problem)).flat
     w = np.ones((*p.kernel, p.group_channels, p.filters), p.w_dtype)
     scalar = execute.lanes_of(p, w)
     layout = direct.chosen(p, scalar)

@@ -27,7 +27,8 @@ def compile_all(kernels: list[Kernel], processes: int) -> Iterator[Kernel]:
 
     Raises KernelError for the first one that cannot be compiled.
     """
-    if processes <= 1 or len(kernels) <= 2 or cache.cache_directory() is None:
+    alone = getattr(sys, "frozen", False) or not sys.executable  # Python is a part of some other program
+    if alone or processes <= 1 or len(kernels) <= 2 or cache.cache_directory() is None:
         for kernel in kernels:
             cache.address(*kernel)
             yield kernel
