@@ -47,11 +47,16 @@ _lock = threading.RLock()  # one thread compiles; held across a fork, together w
 
 
 class KernelError(RuntimeError):
-    """Kernels that cannot be compiled or loaded, or that compute what they should not; `known`: as was known before."""
+    """Kernels that cannot be compiled or loaded, or that compute what they should not.
 
-    def __init__(self, message: str, kernels: Iterable[Kernel], known: bool = False) -> None:
+    `known`: as was known before; `together`: all that ran when one of them, or one of these, was wrong.
+    """
+
+    def __init__(
+        self, message: str, kernels: Iterable[Kernel], known: bool = False, together: frozenset[Kernel] = frozenset()
+    ) -> None:
         super().__init__(message)
-        self.kernels, self.known = tuple(kernels), known
+        self.kernels, self.known, self.together = tuple(kernels), known, together
 
 
 def address(factory: str, *params: Parameter) -> int:
