@@ -14,7 +14,7 @@ from ._arguments import as_array, check_out, check_threads
 from ._frames import BankFrame, ConvFrame
 from ._problem import Problem
 from ._views import canonical, canonical_strides, flat_strides
-from .cpu import direct, execute
+from .cpu import direct, execute, integers
 from .cpu.machine import machine
 from .cpu.memory import address_of, cast
 
@@ -53,7 +53,7 @@ class Engine:
     def run(self, x: np.ndarray, x_axes: tuple, out: np.ndarray, o_axes: tuple, threads: int | None) -> None:
         """Fill `out`, which does not overlap `x`."""
         problem = self.kernel_problem
-        if self.pieces is None or (problem.exact and not execute.sums_fit(problem, x, self.w, self.bias)):
+        if self.pieces is None or (problem.exact and not integers.sums_fit(problem, x, self.w, self.bias)):
             self._by_reference(x, x_axes, out, o_axes)
         elif x.dtype == problem.x_dtype and out.dtype == problem.result and x.flags.aligned and out.flags.aligned:
             self._run_pieces(x, x_axes, out, o_axes, threads)

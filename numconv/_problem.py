@@ -76,7 +76,7 @@ class Problem:
         return Problem, tuple(getattr(self, field.name) for field in fields(self))
 
     @cached_property
-    def schedules(self) -> dict[str, Any]:
+    def schedules(self) -> dict[Any, Any]:
         """How the problem was scheduled, by type of lanes: kept with the problem, which callers cache."""
         return {}
 

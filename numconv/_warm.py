@@ -16,6 +16,7 @@ from ._problem import Problem
 from ._threads import get_num_threads
 from .cpu import cache, children, direct, execute
 from .cpu.cache import Kernel
+from .cpu.integers import operand
 from .cpu.machine import machine
 
 _LAYERS: dict[int, list[tuple[tuple, tuple, int]]] = {
@@ -103,7 +104,7 @@ def _kernels(problem: Problem) -> list[Kernel]:
     """Of a problem, with the packing of its weights."""
     p = (problem if machine().f16c else kernel_problem(problem)).flat
     w = np.ones((*p.kernel, p.group_channels, p.filters), p.w_dtype)
-    scalar = execute.lanes_of(p, w)
-    layout = direct.chosen(p, scalar)
+    lanes = execute.lanes_of(p, w, None)
+    w, layout = operand(w, lanes), direct.chosen(p, lanes)
     kernels = list(direct.kernels_of(p, layout, machine()).values())
-    return kernels + [kernel for kernel in [execute.packing_of(layout, w, scalar)] if kernel is not None]
+    return kernels + [kernel for kernel in [execute.packing_of(layout, w, lanes.scalar)] if kernel is not None]

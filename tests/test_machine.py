@@ -11,18 +11,18 @@ from tests.running import run_script
 
 x86 = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names of x86 CPUs")
 
-# name: bytes of a vector, registers, fma, f16c
+# name: bytes of a vector, registers, fma, f16c, shorts
 CPUS = {
-    "generic": (16, 16, False, False),
-    "nehalem": (16, 16, False, False),
-    "ivybridge": (32, 16, False, True),
-    "haswell": (32, 16, True, True),
-    "znver3": (32, 16, True, True),
-    "alderlake": (32, 16, True, True),
-    "skylake-avx512": (64, 32, True, True),
-    "icelake-server": (64, 32, True, True),
-    "znver4": (64, 32, True, True),
-    "sapphirerapids": (64, 32, True, True),
+    "generic": (16, 16, False, False, "pairs"),
+    "nehalem": (16, 16, False, False, "pairs"),
+    "ivybridge": (32, 16, False, True, "pairs"),
+    "haswell": (32, 16, True, True, "pairs"),
+    "znver3": (32, 16, True, True, "pairs"),
+    "alderlake": (32, 16, True, True, "fused"),
+    "skylake-avx512": (64, 32, True, True, "pairs"),
+    "icelake-server": (64, 32, True, True, "fused"),
+    "znver4": (64, 32, True, True, "fused"),
+    "sapphirerapids": (64, 32, True, True, "fused"),
 }
 
 
@@ -36,10 +36,11 @@ def no_settings(monkeypatch):
 @x86
 @pytest.mark.parametrize("name", CPUS)
 def test_known_cpus(name):
-    vector_bytes, registers, fma, f16c = CPUS[name]
+    vector_bytes, registers, fma, f16c, shorts = CPUS[name]
     cpu = machine.describe(name, "")
-    assert cpu.lanes == {"f4": vector_bytes // 4, "f8": vector_bytes // 8, "i8": vector_bytes // 8}
-    assert (cpu.registers, cpu.fma, cpu.f16c) == (registers, fma, f16c)
+    items = {"f4": 4, "f8": 8, "i4": 4, "i8": 8}
+    assert cpu.lanes == {scalar: vector_bytes // size for scalar, size in items.items()}
+    assert (cpu.registers, cpu.fma, cpu.f16c, cpu.shorts) == (registers, fma, f16c, shorts)
 
 
 @x86

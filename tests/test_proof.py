@@ -120,7 +120,7 @@ def plant(kernel, code):
 def test_exercises_need_the_kernels_of_the_problem(case):
     """None is compiled here: tests of bits do that, and there a kernel that fails its exercises is a warning."""
     problem, w = problem_of(case)
-    layout = direct.chosen(problem, execute.lanes_of(problem, w))
+    layout = direct.chosen(problem, execute.lanes_of(problem, w, None))
     wanted = direct.kernels_of(problem, layout, machine())
     for to_out in (False, True):
         for small in exercise.exercises(SimpleNamespace(layout=layout, direct=to_out)):

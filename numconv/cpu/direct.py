@@ -15,6 +15,7 @@ from .._problem import Problem, Triple
 from . import cache, channels
 from .axis import Axis
 from .channels import Channels
+from .integers import Lanes
 from .machine import Machine, machine
 from .memory import aligned_empty, aligned_zeros, cast
 from .pixel_layouts import PixelLayout, pixel_layouts
@@ -131,17 +132,18 @@ def code_of(dtype: np.dtype) -> str:
     return f"f{dtype.itemsize // 2}" if dtype.kind == "c" else f"{dtype.kind}{dtype.itemsize}"
 
 
-def build(problem: Problem, scalar: str) -> Schedule:
-    """Schedule a problem whose products are made in lanes of `scalar`: f4 or f8, for integers also i8."""
-    return record(problem, chosen(problem, scalar), machine())
+def build(problem: Problem, lanes: Lanes) -> Schedule:
+    """Schedule a problem whose products are made in some lanes."""
+    return record(problem, chosen(problem, lanes), machine())
 
 
-def chosen(problem: Problem, scalar: str) -> Layout | Channels:
+def chosen(problem: Problem, lanes: Lanes) -> Layout | Channels:
     """The layout of least estimated cost."""
     p = problem
     real = p.compute.kind != "c"
-    parts = Parts(p, scalar, 2 if p.complex_products else 1, 1 if real or p.w_dtype.kind != "c" else 2)
-    return min(layouts(parts, machine(), p.exact), key=cycles)
+    o_parts = 1 if real or p.w_dtype.kind != "c" else 2
+    parts = Parts(p, lanes.scalar, 2 if p.complex_products else 1, o_parts, lanes.wide)
+    return min(layouts(parts, machine(), lanes.wide), key=cycles)
 
 
 def layouts(parts: Parts, cpu: Machine, integers: bool) -> list[Layout | Channels]:
@@ -169,13 +171,15 @@ WORKER = ("worker.worker",)
 
 def kernels_of(p: Problem, layout: Layout | Channels, cpu: Machine) -> dict[str, tuple]:
     """Factory and parameters of the kernel of each stage, of the job that calls them, and of the worker."""
-    acc_code = _acc_code(layout.parts)
+    acc_code = layout.parts.sums
     scalar = layout.parts.scalar
     shape: tuple = (scalar, layout.rows, layout.vecs, layout.lanes, cpu.fma)
     if isinstance(layout, Channels):
         shape = (*shape, layout.stack, layout.taps, layout.stride, p.group_channels, p.group_filters)
     else:
-        shape = (*shape, p.exact and scalar != "i8")
+        shape = (*shape, layout.parts.wide)
+        if isinstance(layout, PixelLayout):
+            shape = (*shape, layout.parts.converted)
     if layout.order == "filters":
         shape = (*shape, steps_together(layout.parts))
     own_pass = p.activation not in RELU
@@ -190,20 +194,16 @@ def kernels_of(p: Problem, layout: Layout | Channels, cpu: Machine) -> dict[str,
     return stages | ({"activate": ("activation.activate", acc_code, p.activation, cpu.fma)} if own_pass else {})
 
 
-def _acc_code(parts: Parts) -> str:
-    """Scalar code of the chain sums."""
-    p = parts.problem
-    return ("u8" if p.compute.kind == "u" else "i8") if p.exact else parts.scalar
-
-
 def record(p: Problem, layout: Layout | Channels, cpu: Machine) -> Schedule:
     """Schedule a problem in a layout: load or compile its kernels, write its PLAN record."""
     parts = layout.parts
-    acc_code, kernels = _acc_code(parts), kernels_of(p, layout, cpu)
+    acc_code, kernels = parts.sums, kernels_of(p, layout, cpu)
     stages = {name: cache.address(*kernel) for name, kernel in kernels.items() if kernel != WORKER}
     job = stages.pop("job")
-    own = code_of(p.result) == acc_code and p.activation in RELU and not p.exact
+    # In tiles uint64 would be signed, and what is wide is not the sum.
+    own = code_of(p.result) == acc_code and acc_code != "u8" and not parts.wide and p.activation in RELU
     if isinstance(layout, PixelLayout):
+        own |= parts.converted != "" and p.activation in RELU
         own &= parts.o_parts == 1 and not layout.flat and len(layout.passes) == 1
     in_place = code_of(p.x_dtype) == parts.scalar
     tables = {"index_d": _axis(p, 0), "index_h": _axis(p, 1), "index_w": _axis(p, 2)}
@@ -320,6 +320,8 @@ def _chain_starts(layout: Layout) -> np.ndarray:
 
 def steps_together(parts: Parts) -> int:
     """How many steps share an offset: neighbouring channels, of the same chain; 1 or what `tiles` has."""
+    if parts.scalar == "i4" and machine().shorts != "fused":
+        return 1  # products have registers of their own: several steps' would not fit
     for count in TOGETHER:
         if parts.channels % count == 0 and all(begin % count == 0 for begin, _ in parts.chains):
             return count

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from array import array
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from .._problem import KC, Problem
-from . import direct, kept, proof, runner
+from .._problem import Problem
+from . import direct, integers, kept, proof, runner
 from .channels import Channels
 from .direct import Schedule
+from .integers import Lanes
 from .memory import address_of, aligned_empty, borrow_workspace, cast, give_back
 from .records import CALL, CALL_SLOT, NOT_A_NUMBER, OVERFLOW, SIGNED_ZERO
 from .schedule import Layout
@@ -48,13 +48,14 @@ class Launch(NamedTuple):
 
 def pieces_of(problem: Problem, w: np.ndarray, bias: np.ndarray | None, threads: int | None) -> list[Piece] | None:
     """Pack the weights (canonical) of a problem; None where its kernels failed their proof."""
-    scalar = lanes_of(problem, w)
-    schedule = problem.schedules.get(scalar)
+    lanes = lanes_of(problem, w, bias)
+    schedule = problem.schedules.get(lanes)
     if schedule is None:
-        schedule = None if scalar in problem.schedules else kept.build(problem, scalar)
+        schedule = None if lanes in problem.schedules else kept.build(problem, lanes)
         if schedule is None:
             return None
-    if packing_of(schedule.layout, w, scalar) is None:
+    w = integers.operand(w, lanes)
+    if packing_of(schedule.layout, w, lanes.scalar) is None:
         weights = direct.pack_weights(schedule, w)
         skip = schedule.skips and bool(np.isfinite(weights).all())
     else:
@@ -62,9 +63,9 @@ def pieces_of(problem: Problem, w: np.ndarray, bias: np.ndarray | None, threads:
     return pieces(schedule, weights, bias, skip)
 
 
-def lanes_of(problem: Problem, w: np.ndarray) -> str:
-    """Scalar code of the lanes in which products are made."""
-    return _REAL_LANES.get(problem.compute.char) or _integer_lanes(problem, w)
+def lanes_of(problem: Problem, w: np.ndarray, bias: np.ndarray | None) -> Lanes:
+    """The lanes in which products are made."""
+    return _REAL_LANES.get(problem.compute.char) or integers.lanes_of(problem, w, bias)
 
 
 def packing_of(layout: Layout | Channels, w: np.ndarray, scalar: str) -> tuple | None:
@@ -79,7 +80,7 @@ def pieces(schedule: Schedule, weights: np.ndarray, bias: np.ndarray | None, ski
     if problem.compute.kind != "c":
         if bias is None:
             return [Piece(schedule, weights, at, None, 0, 0, skip)]
-        values = cast(bias, problem.compute)
+        values = cast(cast(bias, problem.compute), schedule.acc_code)
         return [Piece(schedule, weights, at, values, address_of(values), 0, skip)]
     biases = _complex_biases(problem, schedule, bias)
     split = problem.x_dtype.kind == "c" and problem.w_dtype.kind != "c"
@@ -113,7 +114,7 @@ def _pack_by(kernel: int, schedule: Schedule, w: np.ndarray, packed: np.ndarray,
     return call[_STATUS]
 
 
-_REAL_LANES = {"f": "f4", "d": "f8", "F": "f4", "D": "f8"}
+_REAL_LANES = {"f": Lanes("f4"), "d": Lanes("f8"), "F": Lanes("f4"), "D": Lanes("f8")}
 
 
 def _complex_biases(problem: Problem, schedule: Schedule, bias: np.ndarray | None) -> list[np.ndarray | None]:
@@ -124,43 +125,6 @@ def _complex_biases(problem: Problem, schedule: Schedule, bias: np.ndarray | Non
     if schedule.layout.parts.o_parts == 2:
         return [values.view(values.real.dtype)]
     return [np.ascontiguousarray(values.real), np.ascontiguousarray(values.imag)]
-
-
-def _integer_lanes(problem: Problem, w: np.ndarray) -> str:
-    """Scalar code of the lanes of integers: float lanes where a chain's sums are exact in them."""
-    largest = _magnitude(problem.x_dtype)
-    chain = largest * _magnitude(problem.w_dtype) * KC
-    if chain >= 1 << 24:
-        chain = int(largest * _largest_chain(problem, w) * (1 + 1e-9)) + 1
-    return "f4" if chain < 1 << 24 else "f8" if chain < 1 << 51 else "i8"
-
-
-def _magnitude(dtype: np.dtype) -> int:
-    """Largest absolute value of an integer type."""
-    return 1 if dtype.kind == "b" else max(-int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
-
-
-def _largest_chain(problem: Problem, w: np.ndarray) -> float:
-    """Largest sum of |w| over a chain of any filter."""
-    steps = problem.kernel[2] * problem.group_channels
-    sizes = np.abs(w.astype(np.float64)).reshape(-1, problem.filters)
-    ends = [a * steps + begin for a, _, begin, _ in problem.chains()] + [len(sizes)]
-    return max(float(sizes[a:b].sum(axis=0).max()) for a, b in pairwise(ends))
-
-
-def sums_fit(problem: Problem, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None) -> bool:
-    """Whether no exact sum can leave the accumulator (or may wrap anyway): types first, then the values."""
-    if problem.overflow == "wrap":
-        return True
-    room = 1 << (64 if problem.compute.kind == "u" else 63)
-    products = problem.kernel[0] * problem.kernel[1] * problem.kernel[2] * problem.group_channels
-    offset = 0 if bias is None else max((abs(int(b)) for b in bias.ravel()), default=0)
-    if _magnitude(problem.x_dtype) * _magnitude(problem.w_dtype) * products + offset < room:
-        return True
-    taps = np.abs(w.astype(np.float64)).sum(axis=(0, 1, 2, 3)).max() * (1 + 1e-9) + 1
-    pad = abs(int(problem.pad_value.real))
-    values = 0 if x.size == 0 else max(abs(int(x.max())), abs(int(x.min())))
-    return max(values, pad) * int(taps) + offset < room
 
 
 def run(piece: Piece, x: int, x_strides: tuple, out: int, o_strides: tuple, samples: int, threads: int | None) -> int:
@@ -216,7 +180,7 @@ def launch(schedule: Schedule, part: int, x_strides: tuple, o_strides: tuple, sa
     unit_block = -(-units // min(units, filter_blocks))
     filter_blocks = -(-units // unit_block)
     item, axis = schedule.layout.item, schedule.lane_axis
-    direct = schedule.direct and o_strides[axis] == parts.o_parts * item
+    direct = schedule.direct and o_strides[axis] == parts.o_parts * schedule.out_item
     in_place = schedule.in_place and x_strides[axis] == parts.x_parts * item and (axis == 4 or direct)
     fields = {
         "kernel": schedule.job, "plan": schedule.plan_address, "slot_bytes": schedule.slot_bytes, "part": part,

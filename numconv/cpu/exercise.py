@@ -106,7 +106,7 @@ def arrays(p: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """x, w and bias (canonical) of whole numbers; where the result is narrow, few weights that are not 0."""
     narrow = p.result == np.float16 or p.activation not in RELU
     narrow |= p.result.kind in "iu" and p.overflow == "raise" and p.result.itemsize < 8
-    signed = not (narrow and p.result.kind == "u")
+    signed = p.result.kind != "u" or p.overflow != "raise"
     x = _values((1, *p.spatial, p.channels), p.x_dtype, 4, signed, 1)
     w = _values((*p.kernel, p.group_channels, p.filters), p.w_dtype, 3, signed, 2)
     if narrow:

@@ -12,6 +12,7 @@ from collections import deque
 from .._problem import Problem
 from . import proof
 from .direct import Schedule
+from .integers import Lanes
 
 MOST_BYTES = 32 << 20
 """Tables and objects of all schedules kept; a layer counts 12 to 60 KB, shared tables with each."""
@@ -19,21 +20,21 @@ OBJECT_BYTES = 8 << 10
 """Of a schedule besides its tables: records, layout, launches."""
 
 
-def build(problem: Problem, scalar: str) -> Schedule | None:
-    """Build the schedule of a problem in lanes of `scalar`, and keep it; None (kept too) where its kernels fail."""
+def build(problem: Problem, lanes: Lanes) -> Schedule | None:
+    """Build the schedule of a problem in some lanes, and keep it; None (kept too) where its kernels fail."""
     global _bytes
-    schedule = proof.build(problem, scalar)
+    schedule = proof.build(problem, lanes)
     if schedule is None:
-        problem.schedules[scalar] = None
+        problem.schedules[lanes] = None
         return None
     size = schedule.table_bytes + OBJECT_BYTES
     with _lock:
-        problem.schedules[scalar] = schedule
-        _order.append((problem, scalar, size))
+        problem.schedules[lanes] = schedule
+        _order.append((problem, lanes, size))
         _bytes += size
         while _bytes > MOST_BYTES and len(_order) > 1:
-            old, lanes, freed = _order.popleft()
-            old.schedules.pop(lanes, None)
+            old, its_lanes, freed = _order.popleft()
+            old.schedules.pop(its_lanes, None)
             _bytes -= freed
     return schedule
 
@@ -44,7 +45,7 @@ def _reset() -> None:
     _order, _bytes, _lock = deque(), 0, threading.Lock()
 
 
-_order: deque[tuple[Problem, str, int]]
+_order: deque[tuple[Problem, Lanes, int]]
 _bytes: int
 _lock: threading.Lock
 _reset()

@@ -31,6 +31,15 @@ define half @halves(half %h, float %f) {
 }
 """
 
+_SHORTS = """
+declare <4 x i32> @llvm.x86.sse2.pmadd.wd(<8 x i16>, <8 x i16>)
+define <4 x i32> @shorts(<8 x i16> %a, <8 x i16> %b, <4 x i32> %c) {
+  %products = call <4 x i32> @llvm.x86.sse2.pmadd.wd(<8 x i16> %a, <8 x i16> %b)
+  %sum = add <4 x i32> %products, %c
+  ret <4 x i32> %sum
+}
+"""
+
 # Virtual machines report AVX under these names where it is slow or absent; Numba disables it there (its #9582).
 _NO_AVX = {"corei7-avx", "core-avx-i", "sandybridge", "ivybridge", "nocona"}
 
@@ -45,6 +54,7 @@ class Machine:
     registers: int
     fma: bool
     f16c: bool
+    shorts: str  # adding products of int16 to int32: "fused" (VNNI), "pairs" (two instructions), or "" (none of these)
     l1_bytes: int
     l2_bytes: int
 
@@ -63,13 +73,21 @@ def describe(name: str, features: str) -> Machine:
     return Machine(
         name=name,
         features=features,
-        lanes={"f4": vector_bytes // 4, "f8": vector_bytes // 8, "i8": vector_bytes // 8},
+        lanes={"f4": vector_bytes // 4, "f8": vector_bytes // 8, "i4": vector_bytes // 4, "i8": vector_bytes // 8},
         registers=32 if vector_bytes == 64 or llvm.get_default_triple().startswith(("aarch64", "arm64")) else 16,
         fma="fmaf" not in assembly,
         f16c="__" not in assembly,  # __extendhfsf2, __truncsfhf2
+        shorts=_shorts(name, features),
         l1_bytes=_cache_bytes(1, 32 << 10),
         l2_bytes=_cache_bytes(2, 512 << 10),
     )
+
+
+def _shorts(name: str, features: str) -> str:
+    """`Machine.shorts`."""
+    if not llvm.get_default_triple().startswith(("x86", "i686", "amd64")):
+        return ""
+    return "fused" if "vpdpwssd" in native.emit_assembly(_SHORTS, name, features) else "pairs"
 
 
 def _target() -> tuple[str, str]:

@@ -203,8 +203,14 @@ class PixelLayout(Layout):
     @property
     def to_out(self) -> bool:
         """Whether tiles may store results themselves."""
-        p = self.parts.problem
-        return self.block[2] >= self.lanes and len(self.passes) == 1 and p.compute == p.result and p.compute.kind == "f"
+        return self.block[2] >= self.lanes and len(self.passes) == 1 and self._is_own
+
+    @property
+    def _is_own(self) -> bool:
+        """Whether results are sums as they are, or as integers that hold them."""
+        p, parts = self.parts.problem, self.parts
+        own = not parts.wide and f"{p.result.kind}{p.result.itemsize}" == parts.sums
+        return p.compute.kind != "c" and (own or parts.converted != "")
 
     @property
     def in_place(self) -> bool:

@@ -22,6 +22,7 @@ from . import cache, direct, exercise, runner
 from .cache import Kernel, KernelError
 from .channels import Channels
 from .direct import Schedule
+from .integers import Lanes, operand
 from .machine import machine
 from .memory import ALIGNMENT, address_of
 from .records import CALL_SLOT
@@ -39,11 +40,11 @@ T = TypeVar("T")
 Pack = Callable[[int, Schedule, np.ndarray, np.ndarray], int]
 
 
-def build(problem: Problem, scalar: str) -> Schedule | None:
+def build(problem: Problem, lanes: Lanes) -> Schedule | None:
     """The schedule of a problem, of proved kernels; None where they failed twice."""
 
     def attempt() -> Schedule:
-        schedule = direct.build(problem, scalar)
+        schedule = direct.build(problem, lanes)
         fresh, every = schedule.kernels - _proved, schedule.kernels
         if every in _refused:
             raise KernelError("failed before", fresh, known=True)
@@ -109,7 +110,8 @@ def _runs(small: Schedule, x: np.ndarray, w: np.ndarray, bias: np.ndarray, got: 
     from . import execute
 
     p, status = small.problem, 0
-    for piece in execute.pieces(small, direct.pack_weights(small, w), bias, small.skips):
+    weights = direct.pack_weights(small, operand(w, Lanes(small.layout.parts.scalar)))
+    for piece in execute.pieces(small, weights, bias, small.skips):
         strides = canonical_strides(x.strides, _AXES), canonical_strides(got.strides, _AXES)
         launch = execute.launch(small, piece.part, *strides, 1, 1)
         workspace, slot = _shielded((launch.workspace_bytes,), np.dtype("u1"))
@@ -127,7 +129,7 @@ def _packs(address: int, schedule: Schedule, pack: Pack) -> bool:
     """Whether weights, with filters innermost in memory and outermost, are packed as NumPy does it."""
     layout = next(exercise.exercises(schedule))
     small = direct.record(layout.parts.problem, layout, machine())
-    _, w, _ = exercise.arrays(small.problem)
+    w = operand(exercise.arrays(small.problem)[1], Lanes(layout.parts.scalar))
     steps, groups, _, per, units, scalar = small.weights_shape
     wanted = direct.pack_weights(small, w)
     for given in (w, np.moveaxis(np.ascontiguousarray(np.moveaxis(w, 4, 0)), 0, 4)):

@@ -36,9 +36,27 @@ class Parts:
     """A problem as real arithmetic: interleaved parts of complex numbers are channels and filters of their own."""
 
     problem: Problem
-    scalar: str  # code of the computing type's parts: f4, f8 or i8
+    scalar: str  # code of the computing type's parts: f4, f8; of integers also i4 and i8, see `integers`
     x_parts: int
     o_parts: int
+    wide: bool = False  # chain sums are added up in int64
+
+    @property
+    def sums(self) -> str:
+        """Scalar code of the sums of chains."""
+        if self.wide or self.scalar == "i8":
+            return "u8" if self.problem.compute.kind == "u" else "i8"
+        return self.scalar
+
+    @property
+    def converted(self) -> str:
+        """Code of a result of wider or other integers than the lanes, which no sum can leave; "" for all others."""
+        p = self.problem
+        result = f"{p.result.kind}{p.result.itemsize}"
+        if not p.exact or self.wide or self.scalar == "i8" or result == self.scalar:
+            return ""
+        holds = p.result.itemsize == 8 or (p.result.itemsize == 4 and self.scalar != "f8")
+        return result if holds and p.result.kind in ("i", p.compute.kind) else ""
 
     @property
     def channels(self) -> int:

@@ -201,18 +201,19 @@ def _float_to_integer(b, value, target, overflow):
 
 
 def _integer_to_integer(b, value, source, target, overflow):
-    """(the integer, where it does not fit, nowhere) of an int64 or uint64."""
+    """(the integer, where it does not fit, nowhere) of an int32, int64 or uint64."""
     bits = 8 * SIZES[target]
     wide, never = _like(value, IR_TYPES[target]), _constant(_like(value, BIT), 0)
-    narrow = b.trunc(value, wide) if bits < 64 else value
+    narrow = _cast(b, value, source, target)
     if overflow == "wrap":
         return narrow, never, never
     top = 2 ** (bits - (target[0] == "i")) - 1
     bottom = -(2 ** (bits - 1)) if target[0] == "i" else 0
-    compare = b.icmp_signed if source == "i8" else b.icmp_unsigned
-    reach = 2**63 - 1 if source == "i8" else 2**64 - 1
+    signed = source[0] == "i"
+    compare = b.icmp_signed if signed else b.icmp_unsigned
+    reach = 2 ** (8 * SIZES[source] - signed) - 1
     above = compare(">", value, _constant(value.type, top)) if top < reach else never
-    below = compare("<", value, _constant(value.type, bottom)) if source == "i8" else never
+    below = compare("<", value, _constant(value.type, bottom)) if signed and bottom >= -reach else never
     if overflow == "raise":
         return narrow, b.or_(above, below), never
     return b.select(above, _constant(wide, top), b.select(below, _constant(wide, bottom), narrow)), never, never

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from ..records import CALL_SLOT, SIGNED_ZERO
 from .ahead import LINE, next_bytes
+from .exact import accumulate_integers
 from .intrinsics import SIZES, block_record, call_record, fetch_or, inlined, plan_record, pointer, prefetch
 from .order import BOX_BYTES, span
 from .tile import (
-    accumulate_integers,
     add_lanes,
     add_stored,
     leaky_relu,
@@ -45,6 +45,7 @@ def micro(scalar, rows, vecs, lanes, fused, integers, together):
     """`integers`: float lanes whose chain sums are exact integers, added up in int64; `together`: see `tiles`."""
     size = SIZES[scalar]
     width = vecs * lanes * size
+    floats = scalar[0] == "f" and not integers
     looking = together > 1 and rows <= 8  # more rows leave no registers for it
 
     def kernel(plan_address, call_address, slot, _):
@@ -97,7 +98,7 @@ def micro(scalar, rows, vecs, lanes, fused, integers, together):
                         if part < plan.slices - 1:
                             store(tile, partial, steps_of(rows, width))
                             continue
-                        if skip and not integers:
+                        if skip and floats:
                             skipped |= negative_zero(tile)
                         here = sums + t * rows * plan.acc_pixel
                         if integers:

@@ -23,6 +23,7 @@ itself (block.direct) or the chain sums. Nothing is read back from another tile,
 
 from __future__ import annotations
 
+from .exact import add_converted, place_converted, place_integers
 from .intrinsics import SIZES, block_record, call_record, expanded, plan_record, pointer
 from .tile import (
     add_placed,
@@ -32,7 +33,6 @@ from .tile import (
     moved,
     outer_vectors,
     place,
-    place_integers,
     place_past_caches,
     relu,
     rows_of,
@@ -47,17 +47,21 @@ LINE = 64
 
 
 @expanded
-def put(tile, places, steps, count, first, ending, biases, integers, stream):
+def put(tile, places, steps, count, first, ending, biases, integers, code, stream):
     """Add a chain's sums to what the tile's chains before it left, and write them back.
 
     `steps` lead from row to row, `count` rows are there. `ending` is (whether these become results, address of a bias
-    or 0, activation, address of its slope); `biases` leads from row to row of the bias. `stream`: past the caches.
+    or 0, activation, address of its slope, whether the place is an out of other integers, of code `code`); `biases`
+    leads from row to row of the bias. `stream`: past the caches.
     """
     if integers:
         place_integers(tile, places, steps, 1 if first else 0)
     else:
         if not first:
-            tile = add_placed(tile, places, steps)
+            if ending[4]:
+                tile = add_converted(tile, places, steps, code)
+            else:
+                tile = add_placed(tile, places, steps)
         if ending[0]:
             if ending[1] != 0:
                 tile = add_rows(tile, ending[1], biases)
@@ -65,15 +69,23 @@ def put(tile, places, steps, count, first, ending, biases, integers, stream):
                 tile = relu(tile)
             elif ending[2] == 2:
                 tile = leaky_relu(tile, ending[3])
-        if stream:
+        if ending[4]:
+            if stream:
+                place_converted(tile, places, steps, count, code, True)
+            else:
+                place_converted(tile, places, steps, count, code, False)
+        elif stream:
             place_past_caches(tile, places, steps, count)
         else:
             place(tile, places, steps, count)
 
 
-def filters_by_pixels(scalar, rows, vecs, lanes, fused, integers):
-    """`integers`: float lanes whose chain sums are exact integers, added up in int64."""
-    size = SIZES[scalar]
+def filters_by_pixels(scalar, rows, vecs, lanes, fused, integers, code):
+    """`integers`: float lanes whose chain sums are exact integers, added up in int64.
+
+    `code`: of the integers that lanes become in out, or "" where lanes are results.
+    """
+    size, converts = SIZES[scalar], code != ""
 
     def kernel(plan_address, call_address, slot, _):
         plan, call, block = plan_record(plan_address), call_record(call_address), block_record(slot)
@@ -102,8 +114,9 @@ def filters_by_pixels(scalar, rows, vecs, lanes, fused, integers):
                         for k in range(begin, end):
                             tile = outer_vectors(tile, weights, 0, -size, sources, taps[k], 0, rows)
                             weights += rows * size
-                        ending = (block.direct != 0 and chain == plan.chain_count - 1, bias, plan.relu, plan.slope)
-                        put(tile, places, steps, count, chain == 0, ending, biases, integers, stream)
+                        last = block.direct != 0 and chain == plan.chain_count - 1
+                        ending = (last, bias, plan.relu, plan.slope, converts and block.direct != 0)
+                        put(tile, places, steps, count, chain == 0, ending, biases, integers, code, stream)
 
     return kernel
 
@@ -154,9 +167,9 @@ def many_taps(tile, left, back, sources, taps, steps, pitch, count):
     return tile
 
 
-def rows_by_pixels(scalar, rows, vecs, lanes, fused, integers):
+def rows_by_pixels(scalar, rows, vecs, lanes, fused, integers, code):
     """One filter a unit; stride and dilation of rows are 1; at most four rows."""
-    size = SIZES[scalar]
+    size, converts = SIZES[scalar], code != ""
 
     def kernel(plan_address, call_address, slot, _):
         plan, call, block = plan_record(plan_address), call_record(call_address), block_record(slot)
@@ -188,7 +201,8 @@ def rows_by_pixels(scalar, rows, vecs, lanes, fused, integers):
                             else:
                                 tile = many_taps(tile, left, back, sources, block.taps + begin * 8, cut, pitch, taps)
                             begin += taps * cut
-                        ending = (block.direct != 0 and chain == plan.chain_count - 1, bias, plan.relu, plan.slope)
-                        put(tile, places, steps, count, chain == 0, ending, biases, integers, stream)
+                        last = block.direct != 0 and chain == plan.chain_count - 1
+                        ending = (last, bias, plan.relu, plan.slope, converts and block.direct != 0)
+                        put(tile, places, steps, count, chain == 0, ending, biases, integers, code, stream)
 
     return kernel

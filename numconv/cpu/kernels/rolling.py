@@ -33,9 +33,9 @@ from .tile import (
 )
 
 
-def rolling(scalar, rows, vecs, lanes, fused, integers):
+def rolling(scalar, rows, vecs, lanes, fused, integers, code):
     """One filter of `rows` tap rows a unit, in one plane and one chain; stride and dilation of rows are 1."""
-    size = SIZES[scalar]
+    size, converts = SIZES[scalar], code != ""
     half = rows // 2
     most = rows - half
     bytes_ = vecs * lanes * size
@@ -51,7 +51,7 @@ def rolling(scalar, rows, vecs, lanes, fused, integers):
             bias, target = 0, block.target + (unit - block.unit_0) * plan.acc_unit
             if block.direct:
                 bias, target = 0 if call.bias == 0 else call.bias + unit * size, block.target + unit * call.o_f
-            ending = (block.direct != 0, bias, plan.relu, plan.slope)
+            ending = (block.direct != 0, bias, plan.relu, plan.slope, converts and block.direct != 0)
             source = block.source + unit // plan.group_units * block.left_group
             weights = call.weights + unit * plan.unit_bytes
             for i0 in range(0, end, plan.roll):
@@ -79,13 +79,13 @@ def rolling(scalar, rows, vecs, lanes, fused, integers):
                             tile = outer_vectors(tile, weights, s * rows, -size, sources, i * pitch + taps[s], 0, rows)
                         if i >= rows - 1:
                             y = (i - rows + 1) * block.target_h
-                            put(top_row(tile), places, (y,), 1, True, ending, (0,), integers, stream)
+                            put(top_row(tile), places, (y,), 1, True, ending, (0,), integers, code, stream)
                         tile = without_top_row(tile)
                     for i in range(max(i0, last), i1):
                         for s in range(steps):
                             tile = outer_vectors(tile, weights, s * rows, -size, sources, i * pitch + taps[s], 0, most)
                         y = (i - rows + 1) * block.target_h
-                        put(top_row(tile), places, (y,), 1, True, ending, (0,), integers, stream)
+                        put(top_row(tile), places, (y,), 1, True, ending, (0,), integers, code, stream)
                         tile = without_top_row(tile)
                     if i1 < end:
                         store(tile, waiting, steps_of(rows, bytes_))
