@@ -1,0 +1,73 @@
+"""Rows of the campaign's table: printed, in Markdown, and as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numba
+import numpy as np
+
+import numconv
+from numconv._cli.table import cpu_name
+
+BEGIN, END = "<!-- campaign table: begin -->", "<!-- campaign table: end -->"
+
+
+@dataclass
+class Row:
+    """One thing that was tried: how often, what broke, and what else is to be said."""
+
+    part: str
+    what: str
+    tried: int
+    broke: int = 0
+    note: str = ""
+    failures: list[str] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)
+
+    def fail(self, what: str, count: int = 1) -> None:
+        """Count failures and keep the words for the first few."""
+        self.broke += count
+        if len(self.failures) < 20:
+            self.failures.append(what)
+
+
+def about(rows: list[Row], seconds: float, seed: int, taken: float) -> dict[str, Any]:
+    """All of a run, for the JSON file."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "seconds": round(taken),
+        "command": f"python -m tests.campaign --seconds {seconds:g} --seed {seed}",
+        "rows": [asdict(row) for row in rows],
+    }
+
+
+def machine() -> str:
+    """CPU, threads, versions."""
+    threads = numconv.get_num_threads()
+    return (
+        f"{cpu_name()}, {threads} thread{'s' * (threads != 1)}, numconv {numconv.__version__}, "
+        f"numba {numba.__version__}, numpy {np.__version__}"
+    )
+
+
+def line(row: Row) -> str:
+    """One row as text."""
+    return f"{row.part:8} {row.what:66.66} {row.tried:>11,} {row.broke:>6,}  {row.note}"
+
+
+def markdown(run: dict[str, Any]) -> str:
+    """The table of a run for the README, with its markers."""
+    lines = [
+        BEGIN,
+        "| what was tried | how often | broke | |",
+        "| :-- | --: | --: | :-- |",
+        *(f"| {r['what']} | {r['tried']:,} | {r['broke']:,} | {r['note']} |" for r in run["rows"]),
+        "",
+        f"{run['date'][:10]}, {run['machine']}: `{run['command']}`, {run['seconds'] / 60:.0f} minutes.",
+        END,
+    ]
+    return "\n".join(lines)
