@@ -65,7 +65,9 @@ class Shape:
 
     def sizes(self) -> tuple[int, ...]:
         """Of x along each axis: as long as the output needs, but for the padding."""
-        spans = [(n - 1) * self.stride + (k - 1) * self.dilation + 1 for n, k in zip(self.out, self.kernel, strict=True)]
+        spans = [
+            (n - 1) * self.stride + (k - 1) * self.dilation + 1 for n, k in zip(self.out, self.kernel, strict=True)
+        ]
         return tuple(max(1, span - 2 * self.pad) for span in spans)
 
 
@@ -98,7 +100,9 @@ def directly(shape: Shape, x: np.ndarray, w: np.ndarray, threads: int) -> np.nda
     results = []
     for b in range(shape.count):
         if shape.last:
-            y = CONV[shape.ndim](np.moveaxis(x[b], 0, -1), np.moveaxis(w[b], (1, 0), (-2, -1)), threads=threads, **options)
+            y = CONV[shape.ndim](
+                np.moveaxis(x[b], 0, -1), np.moveaxis(w[b], (1, 0), (-2, -1)), threads=threads, **options
+            )
             results.append(np.moveaxis(y, -1, 0))
         else:
             results.append(CONV[shape.ndim](x[b], w[b], data_format="channels_first", threads=threads, **options))

@@ -1,6 +1,6 @@
 """A function in a process of its own, with a time limit: what it returns, or how the process died.
 
-    python -m tests.campaign.child module:function keywords.json result.json
+python -m tests.campaign.child module:function keywords.json result.json
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ def call(
     environment: Mapping[str, str | None] | None = None,
     python: tuple[str, ...] = (),
     root: Path = ROOT,
-    user: int | None = None,
     **keywords: Any,
 ) -> Outcome:
     """Run ``module:function(**keywords)``; `environment` is added to this process's own, None takes a name away."""
@@ -45,21 +44,17 @@ def call(
     with tempfile.TemporaryDirectory() as directory:
         given, result = Path(directory, "keywords.json"), Path(directory, "result.json")
         given.write_text(json.dumps(keywords))
-        if user is not None:
-            os.chmod(directory, 0o777)
         command = [sys.executable, *python, "-m", f"{__package__}.child", target, str(given), str(result)]
-        output, died = _finish(command, own, root, user, limit)
+        output, died = _finish(command, own, root, limit)
         if not died and not result.exists():
             died = "ended without a result"
         return Outcome(None if died else json.loads(result.read_text()), died, output)
 
 
-def _finish(command: list[str], environment: dict, root: Path, user: int | None, limit: float) -> tuple[str, str]:
+def _finish(command: list[str], environment: dict, root: Path, limit: float) -> tuple[str, str]:
     """(output, how it died); after the limit the process and its children are killed."""
     with tempfile.TemporaryFile() as log:  # not a pipe: a grandchild that is left over would keep it open
-        process = subprocess.Popen(
-            command, env=environment, cwd=root, user=user, stdout=log, stderr=log, start_new_session=True
-        )
+        process = subprocess.Popen(command, env=environment, cwd=root, stdout=log, stderr=log, start_new_session=True)
         try:
             status = process.wait(limit)
             died = "" if status == 0 else _name(status)

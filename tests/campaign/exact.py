@@ -82,9 +82,7 @@ def spoil(x: np.ndarray, rng: np.random.Generator) -> None:
 
 def geometry(case: Case, count: int, rng: np.random.Generator, tally: Counter, wrong: list[str]) -> None:
     """`count` problems of one geometry."""
-    together = replace(
-        case, channels=case.channels * count, filters=case.filters * count, groups=case.groups * count
-    )
+    together = replace(case, channels=case.channels * count, filters=case.filters * count, groups=case.groups * count)
     x, w, bias = arrays(together, rng)
     spoil(x, rng)
     conv = CONV[case.ndim]

@@ -68,7 +68,11 @@ def run(budget: Budget) -> Iterator[Row]:
 def damaged(here: Place, seed: int) -> Row:
     """Files that are not what was written."""
     row = Row("faults", "cache files cut at 10 places, 1,000 flipped bits, strange files", 0)
-    for target, keywords in (("truncations", {"places": 10}), ("flips", {"count": 1000, "seed": seed}), ("strangers", {})):
+    for target, keywords in (
+        ("truncations", {"places": 10}),
+        ("flips", {"count": 1000, "seed": seed}),
+        ("strangers", {}),
+    ):
         tally(row, here.call(f"{CACHE}:{target}", **keywords), target)  # type: ignore[arg-type]
     return row
 
@@ -77,7 +81,9 @@ def races(here: Place, budget: Budget) -> Row:
     """Empty caches, four processes."""
     row = Row("faults", "first call of four processes at once, one empty cache", 0)
     base = here.empty()
-    outcome = here.call(f"{CACHE}:races", limit=budget.seconds + 120, seconds=budget.seconds, processes=4, base=str(base))
+    outcome = here.call(
+        f"{CACHE}:races", limit=budget.seconds + 120, seconds=budget.seconds, processes=4, base=str(base)
+    )
     tally(row, outcome, "race")
     return row
 
@@ -148,7 +154,9 @@ def versions(here: Place, long: bool) -> Row:
     with open(copy / "numconv" / "cpu" / "records.py", "a") as file:
         file.write("# another version\n")
     others: list[dict[str, Any]] = [{}, {"root": copy, "environment": {"PYTHONPATH": str(copy)}}]
-    others += [{"environment": {"NUMBA_CPU_NAME": c, "NUMBA_CPU_FEATURES": ""}} for c in ("haswell", "nehalem")[: 1 + long]]
+    others += [
+        {"environment": {"NUMBA_CPU_NAME": c, "NUMBA_CPU_FEATURES": ""}} for c in ("haswell", "nehalem")[: 1 + long]
+    ]
     for keywords in others:
         outcome = here.call(f"{CACHE}:convolutions", cache=cache, **keywords)
         tally(row, outcome, str(keywords))
@@ -165,12 +173,18 @@ def processes(here: Place, budget: Budget) -> Row:
     seconds, shared = max(2.0, budget.seconds / 30), here.empty()
     latest = 0.0
     for threads in (1, 2):
-        outcome = here.call(f"{PROCESS}:interrupts", shared, 120 + seconds, seconds=seconds, threads=threads, seed=budget.seed)
+        outcome = here.call(
+            f"{PROCESS}:interrupts", shared, 120 + seconds, seconds=seconds, threads=threads, seed=budget.seed
+        )
         tally(row, outcome, f"Ctrl-C, {threads} threads")
         latest = max(latest, 0.0 if outcome.died else outcome.value["latest"])
     count = max(5, int(seconds))
-    tally(row, here.call(f"{PROCESS}:interrupted_compilations", count=count, seed=budget.seed), "Ctrl-C while compiling")
-    tally(row, here.call(f"{PROCESS}:forks_while_compiling", limit=120 + seconds, seconds=seconds), "fork while compiling")
+    tally(
+        row, here.call(f"{PROCESS}:interrupted_compilations", count=count, seed=budget.seed), "Ctrl-C while compiling"
+    )
+    tally(
+        row, here.call(f"{PROCESS}:forks_while_compiling", limit=120 + seconds, seconds=seconds), "fork while compiling"
+    )
     for megabytes in (0, 1, 8, 40, 70, 200):
         tally(row, here.call(f"{PROCESS}:little_memory", shared, megabytes=megabytes), f"{megabytes} MB left")
     broken = {"no JIT": {"NUMBA_DISABLE_JIT": "1"}, "no such layer": {"NUMBA_THREADING_LAYER": "nonsense"}}

@@ -27,7 +27,9 @@ def dask_processes(threads: int) -> Counter:
 def _dask(threads: int, scheduler: str) -> Counter:
     import dask
 
-    return _count(threads, lambda: dask.compute(*[dask.delayed(fresh_calls)(21) for _ in range(8)], scheduler=scheduler))
+    return _count(
+        threads, lambda: dask.compute(*[dask.delayed(fresh_calls)(21) for _ in range(8)], scheduler=scheduler)
+    )
 
 
 def joblib_threading(threads: int) -> Counter:

@@ -8,6 +8,8 @@ import signal
 import threading
 import time
 import warnings
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,6 +60,7 @@ def interrupted_compilations(count: int, seed: int) -> dict[str, Any]:
     rng, wrong = np.random.default_rng(seed), []
     scaled(2)
     for number in range(count):
+
         def press(delay: float = float(rng.uniform(0, 0.1))) -> None:
             time.sleep(delay)
             os.kill(os.getpid(), signal.SIGINT)
@@ -81,7 +84,7 @@ def little_memory(megabytes: int) -> dict[str, Any]:
     some_calls(7)
     x, w = np.ones((4, 512, 512, 3), np.float32), np.ones((5, 5, 3, 16), np.float32)
     expected = numconv.conv2d(x, w)
-    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     outcome = "right"
     try:
@@ -116,7 +119,7 @@ def forks_while_compiling(seconds: float) -> dict[str, Any]:
     thread.start()
     end = time.monotonic() + seconds
     while time.monotonic() < end or tried == 0:
-        child = _fork(lambda: scaled(100 + tried))
+        child = _fork(partial(scaled, 100 + tried))
         status = os.waitpid(child, 0)[1]
         if status:
             wrong.append(f"child {tried}: status {status}")

@@ -1,0 +1,104 @@
+"""A short campaign: every part of it for some seconds, and nothing may break."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from .campaign import child, mutants
+from .campaign.__main__ import SHARES, main
+from .campaign.mutant_list import MUTANTS
+from .campaign.report import BEGIN, END, Row, about, markdown
+from .running import TESTS
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="forks, signals and guard pages of Linux")
+
+SECONDS = {"exact": 12, "bounds": 8, "guard": 16, "stress": 24, "faults": 20, "mutants": 2, "cpus": 8}
+"""For each part, of which some go on until they have tried a few of everything."""
+
+
+@linux
+@pytest.mark.parametrize("part", SHARES)
+def test_part(part, tmp_path):
+    """As a program, so that it starts from nothing."""
+    file = tmp_path / "campaign.json"
+    arguments = ["--part", part, "--seconds", str(SECONDS[part]), "--json", str(file)]
+    outcome = child.call(f"{__name__}:campaign", 600, arguments=arguments)
+    assert not outcome.died, f"{outcome.died}\n{outcome.output}"
+    rows = json.loads(file.read_text())["rows"]
+    assert outcome.value == 0 and not any(row["broke"] for row in rows), outcome.output
+    for row in rows:
+        assert row["tried"] > 0 or "not installed" in row["note"], row
+
+
+def campaign(arguments):
+    """In the child."""
+    return main(arguments)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_mutants_fit_the_source(mutant):
+    """Each still changes one place of the package."""
+    path = mutants.place_of(mutant, TESTS.parent / "numconv")
+    assert path is not None, f"{mutant.old!r} is not in numconv/{mutant.file} exactly once: adapt the mutant"
+    assert mutant.new not in path.read_text() or mutant.new in mutant.old, "the fault is there already"
+
+
+def test_mutants_have_names_of_their_own():
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 40
+
+
+def dies(how):
+    """In the child."""
+    import os
+    import time
+
+    if how == "hang":
+        time.sleep(60)
+    if how == "abort":
+        os.abort()
+    if how == "exit":
+        raise SystemExit(3)
+    return how
+
+
+@linux
+@pytest.mark.parametrize(
+    ("how", "died"),
+    [("returns", ""), ("hang", "hung for 1 s"), ("abort", "died of SIGABRT"), ("exit", "exit status 3")],
+)
+def test_deaths_are_told_apart(how, died):
+    outcome = child.call(f"{__name__}:dies", 1 if how == "hang" else 60, how=how)
+    assert outcome.died == died
+    assert outcome.value == (None if died else "returns")
+
+
+def test_failures_are_counted_and_shown(capsys, monkeypatch, tmp_path):
+    """A part that breaks: exit status 1, its words in the output and in the file."""
+    row = Row("exact", "something", 10)
+    row.fail("it broke", 2)
+    module = type(sys)("tests.campaign.exact")
+    module.run = lambda budget: [row]
+    monkeypatch.setitem(sys.modules, "tests.campaign.exact", module)
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    assert main(["--part", "exact", "--seconds", "1", "--readme", str(readme)]) == 1
+    assert "it broke" in capsys.readouterr().out
+    text = readme.read_text()
+    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
+    assert "| something | 10 | 2 |  |" in text
+
+
+def test_the_readme_has_the_table():
+    text = Path(TESTS.parent, "README.md").read_text(encoding="utf-8")
+    assert text.count(BEGIN) == text.count(END) == 1
+    assert "python -m tests.campaign" in text
+
+
+def test_a_table():
+    run = about([Row("exact", "problems", 1234567, 0, "note")], 60, 3, 61.2)
+    assert "| problems | 1,234,567 | 0 | note |" in markdown(run)
+    assert run["command"] == "python -m tests.campaign --seconds 60 --seed 3"
