@@ -155,6 +155,11 @@ def _modes() -> list[Case]:
             name = f"stride{stride}.dilation{dilation}"
             cases.append(Case(name, 1, (11, 13), 2, 3, (3, 2), options={**options, **_FIRST}))
             cases.append(Case(name + ".last", 1, (11, 13), 5, 20, (3, 2), options=options))
+    for stride in ((1, 2), (3, 1), (2, 1, 2)):
+        kernel, spatial = (3, 2, 2)[-len(stride) :], (9, 11, 13)[-len(stride) :]
+        name = "stride" + "x".join(map(str, stride))
+        cases.append(Case(name, 1, spatial, 5, 20, kernel, options={"stride": stride}))
+        cases.append(Case(name + ".first", 1, spatial, 2, 3, kernel, options={"stride": stride, **_FIRST}))
     return cases
 
 

@@ -206,12 +206,14 @@ def place(expected_warnings: int, user: int | None = None) -> dict[str, Any]:
     """Any circumstances: right results, so many warnings; as another user, who may not read what is imported late."""
     if user is not None:
         cache._compile(SCALE, (9, False))
-        os.setuid(user)
+        os.seteuid(user)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         right = [scaled(3), scaled(4)]
         cache._ADDRESSES.clear()
         right.append(scaled(3))
+    if user is not None:
+        os.seteuid(0)
     caught = [w for w in caught if issubclass(w.category, RuntimeWarning)]
     wrong = [] if all(right) else [f"wrong result: {right}"]
     if len(caught) != expected_warnings:
