@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from .campaign import child, mutants
+from .campaign import child, mutants, stress
 from .campaign.__main__ import SHARES, main
 from .campaign.mutant_list import MUTANTS
 from .campaign.report import BEGIN, END, Row, about, markdown
@@ -32,6 +33,18 @@ def test_part(part, tmp_path):
     assert outcome.value == 0 and not any(row["broke"] for row in rows), outcome.output
     for row in rows:
         assert row["tried"] > 0 or "not installed" in row["note"], row
+
+
+@linux
+@pytest.mark.parametrize(("scenario", "library"), (stress.SCHEDULERS | stress.LIBRARIES).items())
+def test_neighbours(scenario, library, tmp_path):
+    """Under other libraries' schedulers and beside their threads, with Numba's own layer."""
+    if find_spec(library) is None:
+        pytest.skip(f"{library} is not installed")
+    environment = stress.environment("omp", tmp_path)
+    outcome = child.call(f"tests.campaign.neighbours:{scenario}", 120, environment, threads=4)
+    assert not outcome.died, f"{outcome.died}\n{outcome.output}"
+    assert outcome.value["calls"] > 100
 
 
 def campaign(arguments):

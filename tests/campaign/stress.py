@@ -87,7 +87,8 @@ def mixtures(layer: str, environment: dict | None, budget: Budget) -> Row:
     for number in range(len(scenarios)):
         if number and budget.left < 3:
             break
-        threads, method = scenarios[(number * 7 + budget.seed) % len(scenarios)]  # few of them are still a mixture
+        # Few of them are a mixture still, and the first one differs between layers: two threads, all methods but one.
+        threads, method = scenarios[(6 + LAYERS.index(layer) + number * 7 + budget.seed) % len(scenarios)]
         outcome = call(
             f"{__package__}.scenarios:mixture", seconds + 120, environment, threads=threads, method=method,
             seconds=seconds, wanted=layer, users=number % 2 == 0 and layer in ("omp", "tbb"),
