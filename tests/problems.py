@@ -120,6 +120,9 @@ def _tails() -> list[Case]:
             cases.append(Case(name, 1, (5, 9), 3, filters, (2, 3), bias=True, options=dict(options)))
     for channels in (1, 28, 85, 86, 128, 129, 255, 256, 257, 600):
         cases.append(Case(f"chains.c{channels}", 1, (4, 5), channels, 17, (3, 3), options={"padding": "same"}))
+    for options in ({}, _FIRST):  # chains in several planes
+        name = "chains.c60.3d" + ".first" * bool(options)
+        cases.append(Case(name, 1, (4, 5, 6), 60, 17, (3, 2, 3), options=dict(options)))
     for rows in (1, 2, 3, 4, 5, 16, 17, 40):
         cases.append(Case(f"chains.kh{rows}", 1, (rows + 3, 30), 1, 1, (rows, 17), options=dict(_FIRST)))
     for pixels, filters in product((17, 65, 129), (1, 2, 5)):  # of bytes, in tiles that vectors do not fill
@@ -137,6 +140,9 @@ def _modes() -> list[Case]:
             word = padding if isinstance(padding, str) else "pairs"
             cases.append(Case(f"mode.{mode}.{word}", 2, (4, 5), 3, 9, (3, 4), options=options))
             cases.append(Case(f"mode.{mode}.{word}.first", 2, (4, 5), 3, 2, (4, 3), options={**options, **_FIRST}))
+    for options in ({}, _FIRST):
+        options = {"padding": "same", "pad_value": 1 + 2j, **options}
+        cases.append(Case(f"pad.complex.{len(options)}", 1, (6, 7), 2, 3, (3, 3), x_dtype="complex64", options=options))
     for dtype in (*FLOATS, "float16", *INTEGERS):
         for options in ({}, _FIRST):
             case = Case(f"type.{dtype}", 2, (6, 7), 4, 18, (3, 3), x_dtype=dtype, bias=True, options=dict(options))

@@ -11,11 +11,17 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 Parallel = Callable[[int, int, int], None]
 
 WORTH_IMPORT = 30.0
 """Seconds of work from which Numba is imported for its threads: that takes 0.7 s, and a call gains 30 us."""
+
+
+class _Busy(Exception):
+    """Not now: ask again with the next call."""
+
 
 _BACKENDS = {"omp": "omppool", "tbb": "tbbpool"}
 _UNKNOWN = object()
@@ -29,7 +35,7 @@ def parallel(seconds: float) -> Parallel | None:
         with _lock:
             if _found is _UNKNOWN:
                 _find()
-    return _found  # type: ignore[return-value]
+    return None if _found is _UNKNOWN else _found  # type: ignore[return-value]
 
 
 def name() -> str | None:
@@ -40,9 +46,28 @@ def name() -> str | None:
 def _find() -> None:
     global _found
     try:
-        _found = _compile() if not _inherited and _predict() in _BACKENDS else None
+        wanted = None if _inherited else _predict()
+        if wanted == "omp" and name() is None:
+            _start_openmp()
+        _found = _compile() if wanted in _BACKENDS else None
+    except _Busy:
+        pass
     except Exception:  # a layer that cannot be loaded, or Numba without JIT: the pool needs neither
         _found = None
+
+
+def _start_openmp() -> None:
+    """In a thread of its own: Numba sets the OpenMP threads of whoever starts the layer, and so PyTorch's.
+
+    Not while this thread compiles (a finaliser may have called): the other one would wait for it for ever. TBB is
+    started here: it does not let a process end that it was started in by a thread which is gone.
+    """
+    from numba.core.compiler_lock import global_compiler_lock
+
+    if global_compiler_lock.is_locked():
+        raise _Busy
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(_compile).result()
 
 
 def _compile() -> Parallel | None:

@@ -5,6 +5,7 @@ python -m tests.campaign.child module:function keywords.json result.json
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import signal
@@ -44,6 +45,7 @@ def call(
     with tempfile.TemporaryDirectory() as directory:
         given, result = Path(directory, "keywords.json"), Path(directory, "result.json")
         given.write_text(json.dumps(keywords))
+        own["CAMPAIGN_LIMIT"] = str(limit)
         command = [sys.executable, *python, "-m", f"{__package__}.child", target, str(given), str(result)]
         output, died = _finish(command, own, root, limit)
         if not died and not result.exists():
@@ -78,8 +80,14 @@ def calls(targets: list[dict], processes: int) -> list[Outcome]:
         return list(pool.map(lambda keywords: call(**keywords), targets))
 
 
+def watch() -> None:
+    """Say where the threads of this process are when its time is nearly up."""
+    faulthandler.dump_traceback_later(max(1.0, float(os.environ["CAMPAIGN_LIMIT"]) - 5))
+
+
 def main(target: str, given: str, result: str) -> None:
-    """In the child."""
+    """In the child; shortly before its time is up it says where its threads are."""
+    watch()
     module, _, function = target.partition(":")
     value = getattr(import_module(module), function)(**json.loads(Path(given).read_text()))
     partial = Path(result).with_suffix(".part")
