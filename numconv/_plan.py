@@ -292,6 +292,7 @@ def describe(schedule: direct.Schedule) -> str:
         "pixels": "pixels in lanes",
         "rows": "pixels in lanes, output rows a tile",
         "rolling": "pixels in lanes, a tile rolls down columns",
+        "planes": "pixels in lanes, output rows of planes a tile",
         "channels": "channels in lanes",
     }
     block = "x".join(map(str, layout.block))

@@ -11,7 +11,7 @@ from numconv._calls import recipe
 from numconv.cpu import direct, pixel_layouts, schedule, tiles
 from numconv.cpu.machine import machine
 
-TABLES = {"filters": tiles.FILTERS, "pixels": tiles.PIXELS, "rows": tiles.ROWS}
+TABLES = {"filters": tiles.FILTERS, "pixels": tiles.PIXELS, "rows": tiles.ROWS, "planes": tiles.PLANES}
 
 
 def shapes() -> list[tuple[str, int, int]]:

@@ -80,10 +80,12 @@ def check(case: Case, seed: int, at_end: bool) -> None:
         raise SystemExit(f"{case.name}: wrong bits")
 
 
+TABLES = {"filters": tiles.FILTERS, "pixels": tiles.PIXELS, "rows": tiles.ROWS, "planes": tiles.PLANES}
+
+
 def every_shape() -> list[tuple[str, tuple[int, int]]]:
     """Every lane order with every tile of its table."""
-    tables = {"filters": tiles.FILTERS, "pixels": tiles.PIXELS, "rows": tiles.ROWS}
-    return [(order, shape) for order, table in tables.items() for shapes in table.values() for shape in shapes]
+    return [(order, shape) for order, table in TABLES.items() for shapes in table.values() for shape in shapes]
 
 
 chosen = direct.layouts
@@ -97,7 +99,7 @@ def force(order: str, shape: tuple[int, int]) -> None:
         return [layout for layout in found if layout.order == order] or found
 
     direct.layouts = only  # type: ignore[assignment]
-    for name, table in (("filters", tiles.FILTERS), ("pixels", tiles.PIXELS), ("rows", tiles.ROWS)):
+    for name, table in TABLES.items():
         if name == order:
             table.update(dict.fromkeys(table, (shape,)))
     recipe.cache_clear()
@@ -111,7 +113,7 @@ def main(where: str) -> None:
         ctypes.string_at(address_of(over), over.nbytes + 1)
     for number, case in enumerate(CASES + [case.small() for case in LAYERS + IMAGES]):
         check(case, number, where == "end")
-    tails = [case for case in CASES if case.name.startswith("tail.") or case.name.startswith("chains.kh")]
+    tails = [case for case in CASES if case.name.startswith(("tail.", "chains.kh", "planes.w"))]
     for order, shape in every_shape():
         force(order, shape)
         print(order, shape)

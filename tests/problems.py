@@ -197,8 +197,25 @@ def _segments() -> list[Case]:
     return cases
 
 
-CASES = _tails() + _modes() + _segments()
-"""Small problems: tails, chains, modes, types, segments."""
+def _planes() -> list[Case]:
+    """Planes one by one, packed in several rounds: narrower than a vector or not, taken apart or not."""
+    cases = []
+    for width in (3, 6, 10, 14, 17, 33, 70):
+        for stride, dilation in ((1, 1), (2, 1), (2, 3)):
+            options = {"stride": stride, "dilation": dilation, "padding": dilation, **_FIRST}
+            name = f"planes.w{width}.s{stride}.d{dilation}"
+            cases.append(Case(name, 2, (15, width), 50, 50, (3, 3), 50, bias=True, options=options))
+    for mode in ("constant", "edge", "wrap"):
+        options = {"padding": "same", "pad_mode": mode, "activation": "relu", **_FIRST}
+        cases.append(Case(f"planes.{mode}", 1, (9, 14), 30, 60, (3, 3), 30, options=options))
+    for dtype in ("float16", "float64", "int16"):
+        options = {"padding": "same", "pad_value": 3, **_FIRST}
+        cases.append(Case(f"planes.{dtype}", 1, (9, 14), 30, 30, (3, 3), 30, x_dtype=dtype, options=options))
+    return cases
+
+
+CASES = _tails() + _modes() + _segments() + _planes()
+"""Small problems: tails, chains, modes, types, segments, planes."""
 EVERY = LAYERS + IMAGES + CASES
 
 

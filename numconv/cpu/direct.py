@@ -159,13 +159,13 @@ def cycles(layout: Layout | Channels) -> float:
 
 _PACK = {
     "filters": "packing.pack_pixels", "pixels": "packing.pack_planes", "rows": "packing.pack_planes",
-    "rolling": "packing.pack_planes", "channels": "channels.gather",
+    "rolling": "packing.pack_planes", "planes": "packing.pack_planes", "channels": "channels.gather",
 }  # fmt: skip
 _MICRO = {
     "filters": "filters.micro", "pixels": "pixels.filters_by_pixels", "rows": "pixels.rows_by_pixels",
-    "rolling": "rolling.rolling", "channels": "channels.micro",
+    "rolling": "rolling.rolling", "planes": "planes.planes", "channels": "channels.micro",
 }  # fmt: skip
-_JOB = dict.fromkeys(("pixels", "rows", "rolling"), "pixel_job.job") | {"channels": "channels.job"}
+_JOB = dict.fromkeys(("pixels", "rows", "rolling", "planes"), "pixel_job.job") | {"channels": "channels.job"}
 WORKER = ("worker.worker",)
 
 
@@ -176,6 +176,8 @@ def kernels_of(p: Problem, layout: Layout | Channels, cpu: Machine) -> dict[str,
     shape: tuple = (scalar, layout.rows, layout.vecs, layout.lanes, cpu.fma)
     if isinstance(layout, Channels):
         shape = (*shape, layout.stack, layout.taps, layout.stride, p.group_channels, p.group_filters)
+    elif isinstance(layout, PixelLayout) and layout.order == "planes":
+        shape = (*shape, layout.kind)
     else:
         shape = (*shape, layout.parts.wide)
         if isinstance(layout, PixelLayout):

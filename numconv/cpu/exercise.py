@@ -28,6 +28,8 @@ def exercises(schedule: Schedule) -> Iterator[Layout | Channels]:
     layout = schedule.layout
     if isinstance(layout, Channels):
         yield _of_channels(layout)
+    elif isinstance(layout, PixelLayout) and layout.order == "planes":
+        yield _of_planes(layout)
     elif isinstance(layout, PixelLayout):
         yield _of_pixels(layout)
         if layout.order != "pixels" and schedule.direct:
@@ -59,6 +61,15 @@ def _of_pixels(layout: PixelLayout) -> PixelLayout:
         kernel, channels, out_rows = (1, layout.rows, 2), 2, 2 * layout.rows + 1
     out = (1, out_rows, layout.width + 3)
     return _placed(layout, kernel, channels, filters, out, (1, -(-out_rows // 2), out[2]), 2)
+
+
+def _of_planes(layout: PixelLayout) -> PixelLayout:
+    """Two filters in each of two planes, of the same taps, which are part of the kernel; and as wide a block."""
+    p = layout.parts.problem
+    out = (1, layout.rows + 1, layout.block[2])
+    reach = tuple((k - 1) * d + 1 for k, d in zip(p.kernel, p.dilation, strict=True))
+    small = replace(_problem(p, reach, 2, 1, 4, out, p.stride), kernel=p.kernel, dilation=p.dilation)
+    return replace(layout, parts=replace(layout.parts, problem=small), block=out)
 
 
 def _wide(layout: PixelLayout) -> PixelLayout:
@@ -137,8 +148,9 @@ def expected(p: Problem, x: np.ndarray, w: np.ndarray, bias: np.ndarray) -> np.n
     """The result: sums by NumPy, exact in any order, and what follows by the reference."""
     wide = np.complex128 if p.compute.kind == "c" else np.float64
     padded = np.pad(x, ((0, 0), *p.pads, (0, 0)), constant_values=p.pad_value).astype(wide)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, p.kernel[1:], (2, 3))
-    windows = windows[:, :, :: p.stride[1], :: p.stride[2]]
+    reach = tuple((k - 1) * d + 1 for k, d in zip(p.kernel[1:], p.dilation[1:], strict=True))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, reach, (2, 3))
+    windows = windows[:, :, :: p.stride[1], :: p.stride[2], :, :: p.dilation[1], :: p.dilation[2]]
     windows = windows.reshape(*windows.shape[:4], p.groups, -1, *p.kernel[1:]) if p.groups > 1 else windows
     if p.groups == 1:
         total = np.tensordot(windows, w[0].astype(wide), ((5, 6, 4), (0, 1, 2)))

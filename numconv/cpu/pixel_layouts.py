@@ -1,7 +1,8 @@
 """Layouts with pixels in lanes, for few filters: single images, banks, signals, depthwise layers, channels first.
 
-Three micro-kernels share one job: tiles of filters (order "pixels"), of output rows of one filter ("rows"), and the
-tile that rolls down a column ("rolling": few tap rows in one chain). An estimate of cycles decides.
+Four micro-kernels share one job: tiles of filters (order "pixels"), of output rows of one filter ("rows"), the tile
+that rolls down a column ("rolling": few tap rows in one chain), and output rows of a plane with all of its few taps in
+the code ("planes": depthwise layers). An estimate of cycles decides.
 """
 
 from __future__ import annotations
@@ -36,6 +37,22 @@ class PixelLayout(Layout):
         return self.rows if self.order == "pixels" else 1
 
     @property
+    def vector_rows(self) -> int:
+        """Output rows for which a vector of a tile stands; 0: as many as there are."""
+        return {"pixels": 1, "rolling": 0}.get(self.order, self.rows)
+
+    @property
+    def masked(self) -> bool:
+        """Whether results of rows narrower than a vector are written through a mask."""
+        return self.order == "planes" and self.lanes * self.item == 64
+
+    @property
+    def kind(self) -> str:
+        """The taps of a plane and where their columns lie: see `kernels.planes`."""
+        p, width = self.parts.problem, self.row_of(self.block[2])
+        return f"{p.kernel[1]} {p.kernel[2]} {p.stride[1]} {p.dilation[1]} {width.turn} {width.jump}"
+
+    @property
     def flat(self) -> bool:
         """Whether pixels are numbered through the padded rows: where rows are narrow, or vectors may not overlap."""
         return self.order == "pixels" and (self.block[2] < self.lanes or len(self.passes) > 1)
@@ -50,7 +67,7 @@ class PixelLayout(Layout):
         """Byte pitches of the packed tile: n, d, h, segments of w, w, c; "groups" of it, "bytes" of a sample."""
         depth, height, width = self.axes(planes, rows)
         h = width.length * self.item
-        if self.block[2] >= self.lanes:
+        if self.block[2] >= self.lanes or self.order == "planes":
             h = -(-h // 64) * 64
             h += 64 if h % 1024 == 0 else 0  # the rows of a tile would meet in few sets of L1
         d = height.slots * h
@@ -82,7 +99,7 @@ class PixelLayout(Layout):
         rows = max(1, UNIT_SUMS_BYTES // 4 // row)
         if self.order == "rolling":
             rows = max(rows, 8 * self.rows)
-        return min(h, rows if self.order != "rows" else -(-rows // self.rows) * self.rows)
+        return min(h, -(-rows // self.vector_rows) * self.vector_rows if self.vector_rows > 1 else rows)
 
     @property
     def columns(self) -> int:
@@ -94,7 +111,7 @@ class PixelLayout(Layout):
         """Rows of vectors in a band: as many as fill whole tiles best."""
         if self.flat or len(self.passes) > 1 or self.roll < self.block[1]:
             return 1
-        most = -(-self.block[1] // (self.rows if self.order == "rows" else 1))
+        most = -(-self.block[1] // max(1, self.vector_rows))
         return min(range(1, min(self.vecs, most) + 1), key=self.tiles_of)
 
     def tiles_of(self, stack: int) -> float:
@@ -102,7 +119,7 @@ class PixelLayout(Layout):
         h, tiles_ = self.block[1], -(-self.columns * stack // self.vecs)
         if self.order == "rolling":
             return tiles_ * (-(-h // stack) + (self.rows - 1) / 2 + 2)
-        return tiles_ * -(-h // (stack * (self.rows if self.order == "rows" else 1)))
+        return tiles_ * -(-h // (stack * self.vector_rows))
 
     @cached_property
     def sums(self) -> dict[str, int]:
@@ -155,8 +172,9 @@ class PixelLayout(Layout):
         """What the PLAN record tells kernels about the places of vectors."""
         return {
             "lanes": self.lanes, "vecs": self.vecs, "stack": self.stack, "flat": int(self.flat),
-            "vector_rows": {"pixels": 1, "rows": self.rows, "rolling": 0}[self.order],
-            "pack_groups": self.extent["groups"], "roll": self.roll,
+            "vector_rows": self.vector_rows, "roll": self.roll, "pack_groups": self.extent["groups"],
+            "same_pads": int(self.parts.problem.pad_mode == "constant" and self.parts.x_parts == 1),
+            "least_direct": 1 if self.masked else self.lanes,
             "least_w": WIDE * self.lanes, "least_h": 2 * self.parts.problem.kernel[1],
         }  # fmt: skip
 
@@ -182,7 +200,7 @@ class PixelLayout(Layout):
         if self.flat:
             return -(-((h - 1) * (self.extent["h"] // self.item) + self.block[2]) // self.width)
         tiles_ = -(-self.columns * self.stack // self.vecs)
-        return tiles_ if self.order == "rolling" else tiles_ * -(-h // (self.stack * self.fields["vector_rows"]))
+        return tiles_ if self.order == "rolling" else tiles_ * -(-h // (self.stack * self.vector_rows))
 
     @property
     def tile_cycles(self) -> float:
@@ -195,6 +213,11 @@ class PixelLayout(Layout):
         if self.order == "rolling":
             rolled = -(-self.block[1] // self.stack)
             return 40 + rolled * self.vecs * 1.5 + (rolled + (self.rows - 1) / 2) * row_steps * step
+        if self.order == "planes":
+            p = self.parts.problem
+            read = p.kernel[2] * ((self.rows - 1) * p.stride[1] + p.kernel[1])
+            loads = read * 1.75 * self.vecs + self.rows * steps * (steps > 9)
+            return 20 + 2 * self.rows + max(self.rows * self.vecs * steps / 2, loads / 2) * 1.1
         if self.order == "rows":  # tap rows at the edges of a tile feed some of its rows only
             few = max(0, self.rows - p.kernel[1])
             step += (self.rows - 1) * row_steps / steps * tiles.LOAD * 2 * self.vecs + few * self.vecs / 2
@@ -203,7 +226,8 @@ class PixelLayout(Layout):
     @property
     def to_out(self) -> bool:
         """Whether tiles may store results themselves."""
-        return self.block[2] >= self.lanes and len(self.passes) == 1 and self._is_own
+        wide = self.block[2] >= self.lanes or self.masked
+        return wide and len(self.passes) == 1 and self._is_own
 
     @property
     def _is_own(self) -> bool:
@@ -262,12 +286,22 @@ def orders(parts: Parts, machine: Machine) -> Iterable[tuple[str, tiles.Shape]]:
     """Orders that support a problem, with the shapes of their tiles."""
     p = parts.problem
     yield "pixels", tiles.shapes(tiles.PIXELS, machine)
+    if one_plane(parts):
+        yield "planes", tiles.planes(p.kernel[1] * p.kernel[2], machine)
     if p.stride[1] == 1 and p.dilation[1] == 1:
         yield "rows", tiles.shapes(tiles.ROWS, machine)
         if p.kernel[0] == 1 and len(parts.chains) == 1:
             shapes = tiles.rolling(p.kernel[1], machine)
             if shapes:
                 yield "rolling", shapes
+
+
+def one_plane(parts: Parts) -> bool:
+    """Whether a filter sees one plane, by few taps in one chain, and nothing is converted that a tile may store."""
+    p = parts.problem
+    real = p.compute == p.result and p.compute.kind == "f" and p.x_dtype.kind != "c"
+    few = p.kernel[1] > 1 and p.kernel[0] == 1 and p.kernel[1] * p.kernel[2] <= tiles.FEW_TAPS
+    return real and few and p.group_channels == 1 and len(parts.chains) == 1
 
 
 def best_block(layout: PixelLayout) -> PixelLayout:

@@ -47,7 +47,7 @@ PLAN, PLAN_SLOT = _record("""
     taps chains passes pass_count chain_count
     steps unit_bytes units group_units group_filters unit_filters
     chunk relu slope slices at_partial
-    lanes vecs vector_rows stack flat pack_groups least_w least_h roll at_waiting
+    lanes vecs vector_rows stack flat pack_groups same_pads least_w least_h least_direct roll at_waiting
     acc_item acc_pixel acc_row acc_lane acc_unit
     tap_steps inner_0 inner_1 seen_d seen_h seen_w at_boxes
     at_left at_out at_segments at_rows at_runs at_acc at_packed
@@ -61,7 +61,7 @@ BLOCK, BLOCK_SLOT = _record("""
     left left_n left_d left_h left_w left_group taps
     pixel_0 pixels row_0 rows segments
     ahead ahead_end ahead_step ahead_bytes ahead_row ahead_rows ahead_plane ahead_planes ahead_pitch
-    direct packed channel_0 channel_1 overrun
+    direct packed channel_0 channel_1 overrun fresh packed_rows
     skip inner_0 inner_1
     source target target_h target_w vectors vector_rows band last_band
     """)

@@ -91,7 +91,7 @@ class Layout:
     """
 
     parts: Parts
-    order: str  # "filters" (in lanes), or pixels in lanes: "pixels" (rows are filters), "rows", "rolling"
+    order: str  # "filters" (in lanes), or pixels in lanes: "pixels" (rows are filters), "rows", "rolling", "planes"
     rows: int
     vecs: int
     lanes: int

@@ -32,6 +32,14 @@ CHANNELS: Shapes = {
 }
 """Channels in lanes: (pixels of a row, vecs, output rows). Rows of layers are 7 or 8 pixels times a power of two."""
 
+PLANES: Shapes = {32: ((7, 4), (4, 4), (7, 2), (14, 1)), 16: ((7, 1), (4, 2), (2, 4))}
+"""Pixels in lanes: rows are output rows of one filter of few taps, with any stride."""
+FEW_TAPS = 49
+"""Taps up to which all of them are in the code of a tile."""
+MOST_CODE = 800
+"""Multiply-adds in the code of a tile: 7x7 taps in tiles of 7x4 take half a second more to compile, and are no faster
+than in tiles of 4x4."""
+
 TOGETHER = (4, 3)
 """Channels come in fours or threes: their steps share an offset (AVX-512, operands in L1: 193 GFLOP/s, not 187)."""
 
@@ -71,6 +79,11 @@ def rolling(taps: int, machine: Machine) -> Shape:
     return tuple((taps, vecs) for vecs in range(most, 0, -1) if vecs == most or taps * vecs >= 8)
 
 
+def planes(taps: int, machine: Machine) -> Shape:
+    """Tiles for a plane of so many taps, none of which has too much code."""
+    return tuple(shape for shape in shapes(PLANES, machine) if shape[0] * shape[1] * taps <= MOST_CODE)
+
+
 def registers(machine: Machine) -> int:
     """Vector registers: 32 or 16."""
     return 32 if machine.registers >= 32 else 16
@@ -87,6 +100,7 @@ def describe(machine: Machine) -> dict[str, str]:
         "filters in lanes": FILTERS,
         "pixels in lanes": PIXELS,
         "output rows": ROWS,
+        "output rows of planes": PLANES,
         "channels in lanes": CHANNELS,
     }
     return {

@@ -101,6 +101,21 @@ def move(typingctx, source, source_code, target, target_code, lanes, step, last)
     return types.void(types.int64, source_code, types.int64, target_code, lanes, step, last), codegen
 
 
+@intrinsic(prefer_literal=True)
+def move_apart(typingctx, source, source_code, evens, odds, target_code, lanes):
+    """Convert 2 * `lanes` values from an address on: every second one to neighbours at one address, the others."""
+    old, new, n = source_code.literal_value, target_code.literal_value, lanes.literal_value
+
+    def codegen(ctx, b, sig, args):
+        values = _load(b, args[0], old, 2 * n)
+        for first, target in enumerate(args[2:4]):
+            mask = ir.Constant(ir.VectorType(I32, n), [first + 2 * i for i in range(n)])
+            _store(b, _cast(b, b.shuffle_vector(values, values, mask), old, new), target, new)
+        return ctx.get_dummy_value()
+
+    return types.void(types.int64, source_code, types.int64, types.int64, target_code, lanes), codegen
+
+
 def _transposed(b, rows):
     """The columns of a square of n vectors of n lanes, n a power of two: log2(n) rounds of swaps between rows.
 

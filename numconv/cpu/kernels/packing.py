@@ -19,7 +19,7 @@ from numba import literally
 
 from .casts import load_as
 from .intrinsics import SIZES, block_record, call_record, inlined, pass_record, plan_record, pointer, size_of
-from .runs import copy_run, fill_pixels, fill_run, transpose
+from .runs import copy_last, copy_rows, copy_rows_apart, copy_run, fill_pixels, fill_run, transpose
 
 PADDING = -(1 << 62)
 """Instead of the offset of a row that is padding."""
@@ -128,12 +128,29 @@ def pack_pixels(source, target):
     return kernel
 
 
+@inlined
+def paired(plan, call, slot, target_size):
+    """A row taken apart in two: bytes to its first sample, pairs, where the first and second of each go, one more."""
+    if plan.segment_count_w != 2:
+        return 0, 0, 0, 0, 0
+    segments, runs = pointer(plan.segments_w, "i8"), pointer(slot + plan.at_runs, "i8")
+    first, second = (0, 1) if runs[3] < runs[8] else (1, 0)
+    here = segments[3 * first + 2] + runs[5 * first + 1] * target_size
+    there = segments[3 * second + 2] + runs[5 * second + 1] * target_size
+    counts = runs[5 * first + 2] - runs[5 * first + 1], runs[5 * second + 2] - runs[5 * second + 1]
+    pairs = min(counts[0], counts[1])
+    if runs[5 * second + 3] - runs[5 * first + 3] != call.x_w or counts[0] - pairs > 1:
+        return 0, 0, 0, 0, 0
+    return runs[5 * first + 3], pairs, here, there, counts[0] - pairs
+
+
 def pack_planes(source, target):
     """Rows of a channel together, of the groups whose filters the job computes: for pixels in lanes.
 
     Lanes read what lies between the rows and behind the tile. Their results are thrown away, but denormal numbers left
     there by another call would cost a hundred cycles a product (a kernel on 8 x 8 samples: 2.5 us instead of 0.9; a
-    strided layer in float64: 20 times its time): what is not written is cleared.
+    strided layer in float64: 20 times its time): the tile is cleared before. The first planes of a block (block.fresh)
+    leave the lists, and the pad values where these are the same for all, to those that come after them.
     """
     size, target_size = SIZES[source], SIZES[target]
 
@@ -141,34 +158,58 @@ def pack_planes(source, target):
         plan, call, block = plan_record(plan_address), call_record(call_address), block_record(slot)
         pads = pointer(plan.pad_value + call.part * target_size, target)  # of the real and the imaginary part
         rows, segments = pointer(slot + plan.at_rows, "i8"), pointer(plan.segments_w, "i8")
-        count = list_rows(plan, block, call, slot)
-        list_runs(plan, block, call, slot)
-        step, parts = plan.step_w * call.x_w, plan.x_parts
-        written = block.packed + block.channel_0 * plan.pk_c
+        first = block.packed + block.channel_0 * plan.pk_c
+        if block.fresh:
+            block.packed_rows = list_rows(plan, block, call, slot)
+            list_runs(plan, block, call, slot)
+            if block.overrun > 0:
+                end = block.packed + block.channel_1 * plan.pk_c + block.overrun
+                fill_run(first, target_size, target, 0.0, (end - first) // target_size)
+        step, parts, pads_too = plan.step_w * call.x_w, plan.x_parts, block.fresh != 0 or plan.same_pads == 0
+        listed, pairs = block.packed_rows, paired(plan, call, slot, target_size)
+        quick = not pads_too and (step == size or step == 2 * size)
+        for s in range(plan.segment_count_w):
+            run = pointer(slot + plan.at_runs + 40 * s, "i8")
+            quick = quick and run[2] - run[1] > 4
         for c in range(block.channel_0, block.channel_1):
             pad = pads[c % parts]
             plane = call.x + block.n * call.x_n + c // parts * call.x_c + c % parts * size
-            for s in range(plan.segment_count_w):
-                run = pointer(slot + plan.at_runs + 40 * s, "i8")
-                columns, low, high, shift, index = run[0], run[1], run[2], run[3], pointer(run[4], "i8")
-                first = block.packed + c * plan.pk_c + segments[3 * s + 2]
-                for r in range(0, count, 2):
-                    here = first + rows[r + 1]
-                    if block.overrun > 0:
-                        fill_run(written, target_size, target, 0.0, (here - written) // target_size)
-                        written = here + columns * target_size
+            if quick and step == 2 * size and plan.segment_count_w == 2 and pairs[1] > 8:
+                here, even, odd = plane + pairs[0], first + pairs[2], first + pairs[3]
+                copy_rows_apart(rows, listed, PADDING, here, source, even, odd, target, pairs[1])
+                if pairs[4] > 0:
+                    here, even = here + pairs[1] * step, even + pairs[1] * target_size
+                    copy_last(rows, listed, PADDING, here, source, even, target)
+                first += plan.pk_c
+                continue
+            if quick:
+                for s in range(plan.segment_count_w):
+                    run = pointer(slot + plan.at_runs + 40 * s, "i8")
+                    width, here = run[2] - run[1], first + segments[3 * s + 2] + run[1] * target_size
+                    if step == size:
+                        copy_rows(rows, listed, PADDING, plane + run[3], source, here, target, width, 1)
+                    else:
+                        copy_rows(rows, listed, PADDING, plane + run[3], source, here, target, width, 2)
+                first += plan.pk_c
+                continue
+            for r in range(0, listed, 2):
+                if rows[r] == PADDING and not pads_too:
+                    continue
+                for s in range(plan.segment_count_w):
+                    run = pointer(slot + plan.at_runs + 40 * s, "i8")
+                    columns, low, high, shift, index = run[0], run[1], run[2], run[3], pointer(run[4], "i8")
+                    here = first + segments[3 * s + 2] + rows[r + 1]
                     if rows[r] == PADDING:
                         fill_run(here, target_size, target, pad, columns)
                         continue
                     origin = plane + rows[r]
                     copy_run(origin + shift, step, source, here + low * target_size, target_size, target, high - low)
-                    for i in range(columns - (high - low)):
-                        j = i if i < low else i + (high - low)
-                        w = index[j * plan.step_w]
-                        value = pad if w < 0 else load_as(origin + w * call.x_w, source, target)
-                        pointer(here + j * target_size, target)[0] = value
-        if block.overrun > 0:
-            end = block.packed + block.channel_1 * plan.pk_c + block.overrun
-            fill_run(written, target_size, target, 0.0, (end - written) // target_size)
+                    if pads_too:
+                        for i in range(columns - (high - low)):
+                            j = i if i < low else i + (high - low)
+                            w = index[j * plan.step_w]
+                            value = pad if w < 0 else load_as(origin + w * call.x_w, source, target)
+                            pointer(here + j * target_size, target)[0] = value
+            first += plan.pk_c
 
     return kernel

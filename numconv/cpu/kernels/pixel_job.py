@@ -153,7 +153,7 @@ def chunks(plan, block, call_, stage, tables, finished):
 def region(plan, block, call_, stage):
     """Compute the units of the job for the block, which is a part of the job's."""
     slot = stage[2]
-    block.direct = 1 if call_.direct and block.bw >= plan.lanes else 0
+    block.direct = 1 if call_.direct and block.bw >= plan.least_direct else 0
     in_place = block.direct and block.bh >= plan.vector_rows and read_in_place(plan, block, call_)
     per = plan.group_units
     first, end = block.first_unit // per, (block.end_unit - 1) // per + 1
@@ -168,6 +168,7 @@ def region(plan, block, call_, stage):
             block.tap_pass = plan.passes + p * PASS_BYTES
             tap_pass = pass_record(block.tap_pass)
             block.chain_0, block.chain_1 = tap_pass.chain_0, tap_pass.chain_1
+            block.fresh = 1 if group == first or plan.pass_count > 1 else 0
             if not in_place:
                 call(plan.pack, stage)
             chunks(plan, block, call_, stage, group == first, p == plan.pass_count - 1)

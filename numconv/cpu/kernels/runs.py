@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numba import literally
 
-from .casts import fill, move, move_square
+from .casts import fill, move, move_apart, move_square
 from .intrinsics import inlined, pointer, size_of
 
 SQUARE = 8
@@ -55,6 +55,73 @@ def copy_run(source, source_step, source_code, target, target_step, target_code,
     else:
         for i in range(count):
             move(source + i * source_step, source_code, target + i * target_step, target_code, 1, 1, 0)
+
+
+@inlined
+def copy_rows(rows, count, skip, source, source_code, target, target_code, width, step):
+    """`copy_near` of `width` > 4 values for each pair (source offset, target offset) but those with offset `skip`.
+
+    Rows are the inner loops: what is the same for all is decided once (14 x 14 planes: 4 cycles a row, not 12).
+    """
+    literally(source_code)
+    literally(target_code)
+    literally(step)
+    size, target_size = size_of(source_code) * step, size_of(target_code)
+    if width > 16:
+        for r in range(0, count, 2):
+            if rows[r] != skip:
+                here, there = source + rows[r], target + rows[r + 1]
+                for i in range(0, width - 16, 16):
+                    move(here + i * size, source_code, there + i * target_size, target_code, 16, step, 0)
+                i = width - 16
+                move(here + i * size, source_code, there + i * target_size, target_code, 16, step, 1)
+    elif width > 8:
+        i = width - 8
+        for r in range(0, count, 2):
+            if rows[r] != skip:
+                here, there = source + rows[r], target + rows[r + 1]
+                move(here, source_code, there, target_code, 8, step, 0)
+                move(here + i * size, source_code, there + i * target_size, target_code, 8, step, 1)
+    else:
+        i = width - 4
+        for r in range(0, count, 2):
+            if rows[r] != skip:
+                here, there = source + rows[r], target + rows[r + 1]
+                move(here, source_code, there, target_code, 4, step, 0)
+                move(here + i * size, source_code, there + i * target_size, target_code, 4, step, 1)
+
+
+@inlined
+def copy_rows_apart(rows, count, skip, source, source_code, evens, odds, target_code, pairs):
+    """`copy_rows` of `pairs` > 8 neighbours: the first of each pair to `evens`, the second to `odds`."""
+    literally(source_code)
+    literally(target_code)
+    size, target_size = 2 * size_of(source_code), size_of(target_code)
+    for r in range(0, count, 2):
+        if rows[r] != skip:
+            here, even, odd = source + rows[r], evens + rows[r + 1], odds + rows[r + 1]
+            if pairs > 16:
+                for i in range(0, pairs - 16, 16):
+                    at = i * target_size
+                    move_apart(here + i * size, source_code, even + at, odd + at, target_code, 16)
+                i = pairs - 16
+                at = i * target_size
+                move_apart(here + i * size, source_code, even + at, odd + at, target_code, 16)
+            else:
+                i = pairs - 8
+                at = i * target_size
+                move_apart(here, source_code, even, odd, target_code, 8)
+                move_apart(here + i * size, source_code, even + at, odd + at, target_code, 8)
+
+
+@inlined
+def copy_last(rows, count, skip, source, source_code, target, target_code):
+    """`copy_rows` of one value."""
+    literally(source_code)
+    literally(target_code)
+    for r in range(0, count, 2):
+        if rows[r] != skip:
+            move(source + rows[r], source_code, target + rows[r + 1], target_code, 1, 1, 0)
 
 
 @inlined
