@@ -287,7 +287,9 @@ def orders(parts: Parts, machine: Machine) -> Iterable[tuple[str, tiles.Shape]]:
     p = parts.problem
     yield "pixels", tiles.shapes(tiles.PIXELS, machine)
     if one_plane(parts):
-        yield "planes", tiles.planes(p.kernel[1] * p.kernel[2], machine)
+        shapes = tiles.planes(p.kernel[1] * p.kernel[2], machine)
+        if shapes:
+            yield "planes", shapes
     if p.stride[1] == 1 and p.dilation[1] == 1:
         yield "rows", tiles.shapes(tiles.ROWS, machine)
         if p.kernel[0] == 1 and len(parts.chains) == 1:

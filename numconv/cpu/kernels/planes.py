@@ -119,7 +119,7 @@ def planes(scalar, rows, vecs, lanes, fused, kind):
         plan, call, block = plan_record(plan_address), call_record(call_address), block_record(slot)
         count = min(rows, block.rows) if block.direct else rows
         steps, biases = steps_within(rows, block.target_h, count), steps_of(rows, 0)
-        narrow, activation = block.bw < lanes, plan.relu if block.direct else 0
+        narrow, activation = block.direct != 0 and block.bw < lanes, plan.relu if block.direct else 0
         for unit in range(block.unit_0, block.unit_1):
             bias, target = 0, block.target + (unit - block.unit_0) * plan.acc_unit
             if block.direct:
