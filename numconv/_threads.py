@@ -38,7 +38,7 @@ def set_num_threads(n: int) -> None:
     -----
     The default is the least of: the CPUs this process may run on, the CPU quota of its control group (rounded up),
     ``OMP_NUM_THREADS`` and ``NUMBA_NUM_THREADS``. Calls that run at the same time in several threads share the threads
-    evenly. Numba's OpenMP and TBB layers run at most ``NUMBA_NUM_THREADS``. The result never depends on the number.
+    evenly. Numba's OpenMP layer runs at most ``NUMBA_NUM_THREADS``. The result never depends on the number.
 
     Examples
     --------

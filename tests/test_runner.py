@@ -139,7 +139,7 @@ def test_concurrent_calls(name):
     wrong, started, has_numba, predicted = printed.split()
     assert wrong == "0"
     assert has_numba == str(name != "pool")
-    assert started == (predicted if predicted in ("omp", "tbb") else "None")
+    assert started == ("omp" if predicted == "omp" else "None")
     assert name == "numba" or predicted == {"pool": "False", "workqueue": "workqueue"}[name]
 
 
@@ -165,7 +165,7 @@ def test_interrupts(name, presses):
 
         workers = {1 if name == "serial" else 2}
         signal.signal(signal.SIGALRM, press)
-        call = SpinningCall(4, workers, 1)
+        call, latencies = SpinningCall(4, workers, 1), []
         runner.run(call.record, call.address, 4, workers, 1e-3)
         for _ in range(3):
             call, presses = SpinningCall(1000, workers, 10), {presses}
@@ -180,8 +180,9 @@ def test_interrupts(name, presses):
             time.sleep(0.05)
             assert (call.counts == before).all(), "a worker is left"
             assert call.counts.max() <= 1 and 0 < call.counts.sum() < 1000
-            assert taken < 0.5, taken
+            latencies.append(taken)
             assert not runner._running
+        assert sorted(latencies)[1] < 0.2 and max(latencies) < 0.5, latencies
         call = SpinningCall(20, workers, 1)
         runner.run(call.record, call.address, 20, workers, 0.02)
         assert (call.counts == 1).all()
@@ -298,9 +299,30 @@ def test_layers_that_cannot_be_had(setting):
         call = CountingCall(100, 2, 16)
         runner.run(call.record, call.address, 100, 2, 1e-3)
         assert call.is_right()
-        assert layer.name() in (None, "tbb")
+        assert layer.name() is None
         """,
         NUMBA_THREADING_LAYER=setting,
+    )
+
+
+def test_tbb_is_not_started():
+    """Where Numba would take TBB (here: a module that looks like it), the pool does the work."""
+    run_script(
+        """
+        import sys, types
+        import numba
+        import numba.np.ufunc.parallel as numba_parallel
+        from numconv.cpu import layer, runner
+        from tests.running import CountingCall
+
+        sys.modules["numba.np.ufunc.tbbpool"] = types.ModuleType("tbbpool")
+        numba_parallel._check_tbb_version_compatible = lambda: None
+        assert layer._predict() == "tbb"
+        call = CountingCall(100, 2, 16)
+        runner.run(call.record, call.address, 100, 2, 1e-3)
+        assert call.is_right() and layer.parallel(1.0) is None and layer.name() is None
+        """,
+        NUMBA_THREADING_LAYER="tbb",
     )
 
 

@@ -1,9 +1,8 @@
 """Threads of our own that run workers through ctypes: where Numba's threading layer is not there or not to be trusted.
 
-That is before Numba is loaded, under its workqueue layer (which aborts the process when two threads use it) and in a
-forked child (which OpenMP kills). A call loses 15 to 45 us to waking threads, under OpenMP 3 to 8 where the cores are
-idle; where other processes have them, OpenMP loses up to 8 ms at its barrier and the pool nothing: a worker that comes
-too late is not waited for.
+That is before Numba is loaded, under its layers workqueue and TBB (see `layer`) and in a forked child (which OpenMP
+kills). A call loses 15 to 45 us to waking threads, under OpenMP 3 to 8 where the cores are idle; where other processes
+have them, OpenMP loses up to 8 ms at its barrier and the pool nothing: a worker that comes too late is not waited for.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Runs a call: its jobs, drawn by workers, in this thread or in several, and stopped by Ctrl-C.
 
-Three runners, one machine code: this thread alone; the parallel function under OpenMP or TBB; the pool. They differ in
+Three runners, one machine code: this thread alone; the parallel function under OpenMP; the pool. They differ in
 how long they take to begin, never in the result. Serial calls touch no threading layer, so a process that uses one
 thread can fork as it likes.
 """

@@ -20,7 +20,7 @@ from numconv.cpu import cache, layer
 
 from .work import fresh_calls, in_threads, known, some_calls
 
-EXPECTED = {"omp": "omp", "tbb": "tbb", "workqueue": None, "none": None}
+EXPECTED = {"omp": "omp", "tbb": None, "workqueue": None, "none": None}
 """The threading layer that numconv's calls start."""
 
 

@@ -19,6 +19,8 @@ from .report import Row
 LAYERS = ("omp", "tbb", "workqueue", "none")
 THREADS = (1, 2, 4, 16)
 METHODS = ("fork", "double fork", "spawn", "forkserver", "fork pool")
+BESIDE = {"omp": METHODS, "tbb": ("spawn", "forkserver")}
+"""Start methods with which Numba functions of the user's own may run meanwhile: under TBB they alone hang a fork."""
 SCHEDULERS = {"dask_threads": "dask", "dask_processes": "dask", "joblib_threading": "joblib", "joblib_loky": "joblib"}
 LIBRARIES = {"torch": "torch", "opencv": "cv2", "sklearn": "sklearn"}
 
@@ -91,7 +93,7 @@ def mixtures(layer: str, environment: dict | None, budget: Budget) -> Row:
         threads, method = scenarios[(6 + LAYERS.index(layer) + number * 7 + budget.seed) % len(scenarios)]
         outcome = call(
             f"{__package__}.scenarios:mixture", seconds + 120, environment, threads=threads, method=method,
-            seconds=seconds, wanted=layer, users=number % 2 == 0 and layer in ("omp", "tbb"),
+            seconds=seconds, wanted=layer, users=number % 2 == 0 and method in BESIDE.get(layer, ()),
         )  # fmt: skip
         _take(row, totals, outcome, f"{layer}, {threads} threads, {method}")
     _count(row, totals)
