@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from statistics import median
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ def repeated(shape, dtype="float32"):
     return np.broadcast_to(np.ones((1,) * len(shape), dtype), shape)
 
 
-# What happens where SIGALRM comes as Ctrl-C does, after so many seconds; then the same call again.
+# What happens where SIGALRM comes as Ctrl-C does, after so many seconds; then the same calls again.
 INTERRUPTED = """
     import signal, sys, time
     import numpy as np, numconv
@@ -29,36 +30,82 @@ INTERRUPTED = """
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGALRM, press)
-    signal.setitimer(signal.ITIMER_REAL, {after})
-    start = time.perf_counter()
-    try:
-        {call}
-        taken = None
-    except KeyboardInterrupt:
-        taken = time.perf_counter() - start - {after}
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    {check}
-    print(taken)
+    for after in {after}:
+        signal.setitimer(signal.ITIMER_REAL, after)
+        start = time.perf_counter()
+        try:
+            while True:
+                {call}
+        except KeyboardInterrupt:
+            taken = time.perf_counter() - start - after
+        {check}
+        print(taken)
     """
 
 
 def interrupted(setup, call, after, check, **environment):
-    """Seconds from the key to the exception; None where the call had ended before."""
+    """Seconds from the key to the exception, for each of `after`, when the key is pressed."""
     code = INTERRUPTED.format(setup=setup, call=call, after=after, check=check)
-    printed = run_script(code, timeout=120, **environment).strip()
-    return None if printed == "None" else float(printed)
+    return [float(line) for line in run_script(code, timeout=120, **environment).split()]
 
 
 SMALL = "x, w = np.ones((1, 8, 8, 16), 'f4'), np.arange(3 * 3 * 16 * 32, dtype='f4').reshape(3, 3, 16, 32) % 7"
 SMALL_CHECK = "assert np.array_equal(numconv.conv2d(x, w), numconv.conv2d(x, w, method='reference'))"
 
 
+def is_soon(taken):
+    """Ctrl-C within 0.2 s, but for a few of them on a machine that others use too."""
+    return median(taken) < 0.2 and max(taken) < 1.0
+
+
 @linux
-@pytest.mark.parametrize("after", [0.05, 0.3, 1.0])
-def test_interrupts_of_a_first_call(after, tmp_path):
-    """While Numba is imported, while it compiles, while LLVM does, whose longest pass takes half a second."""
-    taken = interrupted(SMALL, "numconv.conv2d(x, w)", after, SMALL_CHECK, NUMCONV_CACHE_DIR=str(tmp_path / "cache"))
-    assert taken is not None and taken < 1.0
+def test_interrupts_of_a_first_call(tmp_path):
+    """While Numba is imported, while it compiles, while LLVM does.
+
+    50 at random moments took 0.035 s (median), at most 0.19 s.
+    """
+    taken = []
+    for after in (0.05, 0.2, 0.4, 0.7, 1.0):
+        directory = str(tmp_path / f"cache{after}")
+        taken += interrupted(SMALL, "numconv.conv2d(x, w)", [after], SMALL_CHECK, NUMCONV_CACHE_DIR=directory)
+    assert is_soon(taken), taken
+
+
+@linux
+def test_an_interrupt_in_the_midst_of_numba(tmp_path):
+    """Half of Numba cannot be imported again: the next call finds all of it."""
+    run_script(
+        """
+        import os, signal, sys, time, warnings
+        import numpy as np, numconv
+
+        warnings.simplefilter("ignore", DeprecationWarning)  # forking with threads
+
+        class Key:
+            pressed = False
+
+            def find_spec(self, name, path=None, target=None):
+                if name == "numba.core.registry" and not self.pressed:
+                    self.pressed = True
+                    os.kill(os.getpid(), signal.SIGINT)
+                    time.sleep(0.05)
+
+        key = Key()
+        sys.meta_path.insert(0, key)
+        w = np.ones((3, 3, 2, 2), "f4")
+        try:
+            numconv.conv2d(np.ones((8, 8, 2), "f4"), w)
+        except KeyboardInterrupt:
+            assert key.pressed
+        else:
+            raise SystemExit("not interrupted")
+        if os.fork() == 0:
+            os._exit(0 if (numconv.conv2d(np.ones((8, 8, 2), "f4"), w) == 18).all() else 1)
+        assert os.wait()[1] == 0
+        assert (numconv.conv2d(np.ones((8, 8, 2), "f4"), w) == 18).all()
+        """,
+        NUMCONV_CACHE_DIR=str(tmp_path / "cache"),
+    )
 
 
 @linux
@@ -79,12 +126,12 @@ def test_interrupts_of_a_first_call(after, tmp_path):
     ],
 )
 def test_interrupts_of_long_calls(setup, call):
-    """With kernels that are compiled."""
+    """With kernels that are compiled. 50 of each: 0.001 to 0.024 s (median), at most 0.09 s; weights once 0.5 s."""
     setup += "\n    numconv.conv2d(x[:1, :3, :3].copy(), w[..., :64].copy(), threads=1)\n    " + SMALL.replace(
         "x, w", "x_, w_"
     )
-    taken = interrupted(setup, call, 0.1, SMALL_CHECK.replace("(x, w", "(x_, w_"))
-    assert taken is None or taken < 0.4  # 0.2 s on a machine that does nothing else
+    taken = interrupted(setup, call, [0.02, 0.05, 0.1, 0.15, 0.2], SMALL_CHECK.replace("(x, w", "(x_, w_"))
+    assert is_soon(taken), taken
 
 
 @linux

@@ -20,7 +20,7 @@ from typing import Any
 
 import llvmlite
 
-from . import native, store
+from . import importing, native, store
 from .machine import machine
 from .store import cache_directory, clear, info
 
@@ -131,10 +131,9 @@ def _object_code(factory: str, params: tuple[Parameter, ...]) -> bytes:
 
 def _compile(factory: str, params: tuple[Parameter, ...]) -> str:
     """Optimised IR of a kernel. Imports Numba (0.3 s; SciPy, where installed, comes with it: 0.2 s more)."""
-    from .target import kernel_ir
-
+    target = importing.target()
     module, function = _split(factory)
-    return kernel_ir(getattr(importlib.import_module(module), function)(*params))
+    return target.kernel_ir(getattr(importlib.import_module(module), function)(*params))
 
 
 def _split(factory: str) -> tuple[str, str]:
@@ -187,6 +186,7 @@ def _source(spec: Any, name: str | None = None) -> bytes:
 def _hold() -> None:
     """Before a fork: nobody compiles, or the child would wait for ever for a thread that it does not have."""
     _lock.acquire()
+    importing.settle()
     numba_lock = getattr(sys.modules.get("numba.core.compiler_lock"), "global_compiler_lock", None)
     _held.append(numba_lock)
     if numba_lock is not None:

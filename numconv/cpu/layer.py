@@ -20,6 +20,8 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from . import importing
+
 Parallel = Callable[[int, int, int], None]
 
 WORTH_IMPORT = 30.0
@@ -54,6 +56,7 @@ def name() -> str | None:
 def _find() -> None:
     global _found
     try:
+        importing.whole()
         wanted = None if _inherited else _predict()
         if wanted == _USED and name() is None:
             _start()

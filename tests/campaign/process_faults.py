@@ -10,6 +10,7 @@ import time
 import warnings
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -22,13 +23,13 @@ from .work import known, some_calls
 
 def interrupts(seconds: float, threads: int, seed: int) -> dict[str, Any]:
     """Ctrl-C at random moments of calls long and short; the process computes as before afterwards."""
-    rng, wrong, tried, latest = np.random.default_rng(seed), [], 0, 0.0
+    rng, wrong, taken = np.random.default_rng(seed), [], []
     numconv.set_num_threads(threads)
     known()
     x, w = np.ones((1, 256, 256, 32), np.float32), np.ones((9, 9, 32, 32), np.float32)
     numconv.conv2d(x[:, :16, :16], w)
     end = time.monotonic() + seconds
-    while time.monotonic() < end or tried == 0:
+    while time.monotonic() < end or not taken:
         delay = float(rng.uniform(0.001, 0.1))
         sent: list[float] = []
 
@@ -43,14 +44,13 @@ def interrupts(seconds: float, threads: int, seed: int) -> dict[str, Any]:
             while True:
                 numconv.conv2d(x, w, padding="same")
         except KeyboardInterrupt:
-            latest = max(latest, time.perf_counter() - sent[0])
+            taken.append(time.perf_counter() - sent[0])
         thread.join()
         if some_calls(7)[1]:
             wrong.append(f"wrong after an interrupt at {delay:.3f} s")
-        tried += 1
-    if latest > 1.0:  # 0.2 s where the machine is idle
-        wrong.append(f"an interrupt took {latest:.2f} s")
-    return {"tried": tried, "wrong": wrong, "latest": latest}
+    if median(taken) > 0.2 or max(taken) > 1.0:  # never more than 0.2 s where the machine is idle
+        wrong.append(f"interrupts took {median(taken):.2f} s, up to {max(taken):.2f} s")
+    return {"tried": len(taken), "wrong": wrong, "latest": max(taken)}
 
 
 def interrupted_compilations(count: int, seed: int) -> dict[str, Any]:

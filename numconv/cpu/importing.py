@@ -1,0 +1,54 @@
+"""Numba's import, whole whatever Ctrl-C does.
+
+Half of Numba cannot be imported again in the same process (AttributeError, "partially initialized module"): one Ctrl-C
+during 0.3 s of a first call, and all later calls would be left to the reference. So a thread of its own imports it, to
+the end, and whoever wants it waits.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from types import ModuleType
+
+_NAME = f"{__package__}.target"
+
+
+def target() -> ModuleType:
+    """The module `target`, which needs Numba."""
+    whole()
+    return importlib.import_module(_NAME)
+
+
+def whole() -> None:
+    """Import Numba, if nobody has."""
+    global _begun
+    if _begun is None and "numba" not in sys.modules:
+        _begun = _begin()
+    if _begun is not None:
+        try:
+            _begun.result()
+        except Exception:  # not that of Ctrl-C, which leaves it going on
+            _begun = None
+            raise
+
+
+def settle() -> None:
+    """Before a fork: a child has not the thread that imports."""
+    if _begun is not None:
+        wait([_begun])
+
+
+def _begin() -> Future[ModuleType] | None:
+    """Nothing where the system gives no more threads."""
+    pool = ThreadPoolExecutor(1, "numconv")
+    try:
+        return pool.submit(importlib.import_module, _NAME)
+    except RuntimeError:
+        return None
+    finally:
+        pool.shutdown(wait=False)
+
+
+_begun: Future[ModuleType] | None = None
