@@ -65,9 +65,9 @@ def conv1d(
         even.
     overflow : {"raise", "saturate", "wrap"}
         What to do with a value that an integer result does not hold.
-    method : {"auto", "direct", "reference"}
-        "auto" takes "direct", whose order of summation is defined and the same on every CPU with fused multiply-add;
-        "reference" computes the same bits slowly, in NumPy.
+    method : {"auto", "direct", "winograd", "reference"}
+        "direct" has an order of summation that is defined and the same on every CPU with fused multiply-add;
+        "reference" computes the same bits slowly, in NumPy. "auto" takes "direct".
     threads : int, optional
         Worker threads; by default those of `get_num_threads`, shared among concurrent calls. The result does not
         depend on it.
@@ -181,9 +181,12 @@ def conv2d(
         even.
     overflow : {"raise", "saturate", "wrap"}
         What to do with a value that an integer result does not hold.
-    method : {"auto", "direct", "reference"}
-        "auto" takes "direct", whose order of summation is defined and the same on every CPU with fused multiply-add;
-        "reference" computes the same bits slowly, in NumPy.
+    method : {"auto", "direct", "winograd", "reference"}
+        "direct" has an order of summation that is defined and the same on every CPU with fused multiply-add;
+        "reference" computes the same bits slowly, in NumPy. "auto" takes "direct";
+        but for float32 and float64 filters of 3x3 at stride 1 and dilation 1, from 32 channels and filters of a group
+        on, it may take "winograd", which multiplies less; see the notes. It depends on neither batch size nor threads.
+        A plan transforms the weights once, a function for every call.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`, shared among concurrent calls. The result does not
         depend on it.
@@ -214,6 +217,11 @@ def conv2d(
     The result of ``method="direct"`` is defined bit by bit: an element adds its products in the order of the taps and
     channels, in chains of at most 256 fused multiply-adds. It depends on neither batch size, threads, memory layout nor
     CPU. Padding is multiplied like any other sample, so that NaN and infinity reach exactly the outputs that see them.
+
+    ``method="winograd"`` (minimal filtering, after Winograd 1980 and Lavin and Gray 2016) computes tiles of 2x2 or 4x4
+    outputs. A result differs from the exact one by at most 256 * e * T, e the roundoff of the type and T the sum over
+    channels of the largest |x| that the tile sees times the sum of |w|; ``direct`` is as close relative to the sum of
+    the products themselves. Tiles that see a NaN, an infinity or an overflow are computed by ``direct``, alone.
 
     Examples
     --------
@@ -299,9 +307,10 @@ def conv3d(
         even.
     overflow : {"raise", "saturate", "wrap"}
         What to do with a value that an integer result does not hold.
-    method : {"auto", "direct", "reference"}
-        "auto" takes "direct", whose order of summation is defined and the same on every CPU with fused multiply-add;
-        "reference" computes the same bits slowly, in NumPy.
+    method : {"auto", "direct", "winograd", "reference"}
+        "direct" has an order of summation that is defined and the same on every CPU with fused multiply-add;
+        "reference" computes the same bits slowly, in NumPy. "auto" takes "direct";
+        but for float32 and float64 filters of 1x3x3 as `conv2d` does for 3x3.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`, shared among concurrent calls. The result does not
         depend on it.

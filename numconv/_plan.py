@@ -14,9 +14,10 @@ from ._arguments import as_array, check_out, check_threads
 from ._frames import BankFrame, ConvFrame
 from ._problem import Problem
 from ._views import canonical, canonical_strides, flat_strides
-from .cpu import direct, execute, integers
+from .cpu import direct, execute, integers, methods
 from .cpu.machine import machine
 from .cpu.memory import address_of, cast
+from .cpu.winograd import Winograd
 
 Frame = ConvFrame | BankFrame
 _MANY = 1 << 31
@@ -43,12 +44,20 @@ class Engine:
         if problem.method != "reference":
             if w.size > _MANY:
                 _empty(name, w.shape, problem.compute, "packed weights")  # which is as large
+            method = methods.choice(name, self.kernel_problem)
             try:
-                self.pieces = execute.pieces_of(self.kernel_problem.flat, w, bias, threads)
+                self.pieces = execute.pieces_of(self.kernel_problem.flat, w, bias, threads, method)
             except MemoryError as error:
                 raise MemoryError(
                     f"{name}: no memory for tables and packed weights ({descriptor(problem)}): {error}"
                 ) from None
+
+    @property
+    def method(self) -> str:
+        """The method that computes the result."""
+        if self.pieces is None:
+            return "reference"
+        return "winograd" if isinstance(self.pieces[0].schedule.layout, Winograd) else "direct"
 
     def run(self, x: np.ndarray, x_axes: tuple, out: np.ndarray, o_axes: tuple, threads: int | None) -> None:
         """Fill `out`, which does not overlap `x`."""
@@ -222,8 +231,8 @@ class Plan:
 
     @property
     def method(self) -> str:
-        """The method that computes the result: "direct" or "reference"."""
-        return "reference" if self._engine.pieces is None else "direct"
+        """The method that computes the result: "direct", "winograd" or "reference"."""
+        return self._engine.method
 
     @property
     def flops(self) -> int:
@@ -246,7 +255,10 @@ class Plan:
         if self._engine.pieces is None:
             lines.append("  reference  asked for")
         else:
-            lines.append(f"  direct     {describe(self._engine.pieces[0].schedule)}")
+            how = describe(self._engine.pieces[0].schedule)
+            reasons = methods.considered(self._engine.kernel_problem, self.method)
+            for method, reason in reasons.items():
+                lines.append(f"  {method:9}  {reason}" + f"; {how}" * (method == self.method))
             lines.append("  reference  the meaning of the result, in NumPy: thousands of times slower")
         return "\n".join(lines)
 
@@ -287,6 +299,9 @@ def descriptor(p: Problem) -> str:
 def describe(schedule: direct.Schedule) -> str:
     """How a schedule computes: lane order, tile, blocks."""
     layout = schedule.layout
+    form, chains = "", len(layout.parts.chains)
+    if isinstance(layout, Winograd):
+        form, chains = f"{layout.name}, ", len(layout.chains) - 1
     order = {
         "filters": "filters in lanes",
         "pixels": "pixels in lanes",
@@ -294,10 +309,11 @@ def describe(schedule: direct.Schedule) -> str:
         "rolling": "pixels in lanes, a tile rolls down columns",
         "planes": "pixels in lanes, output rows of planes a tile",
         "channels": "channels in lanes",
+        "winograd": "filters in lanes",
     }
     block = "x".join(map(str, layout.block))
     return (
-        f"{order[layout.order]}, tile {layout.rows}x{layout.vecs}x{layout.lanes} {layout.parts.scalar}, "
-        f"{schedule.blocks} blocks of {block} pixels, {len(layout.parts.chains)} chains, "
+        f"{form}{order[layout.order]}, tile {layout.rows}x{layout.vecs}x{layout.lanes} {layout.parts.scalar}, "
+        f"{schedule.blocks} blocks of {block} pixels, {chains} chains, "
         f"{schedule.slot_bytes} bytes a worker"
     )

@@ -16,7 +16,7 @@ import numpy as np
 
 import numconv
 from numconv._calls import recipe
-from numconv.cpu import direct, execute, tiles
+from numconv.cpu import direct, execute, tiles, winograd
 from numconv.cpu.memory import address_of
 
 from .problems import CASES, IMAGES, LAYERS, Case, arrays, same_bits
@@ -55,6 +55,8 @@ def shielded(at_end: bool) -> None:
 
     direct.aligned_zeros, execute.borrow_workspace = zeros, borrow  # type: ignore[assignment]
     execute.give_back = lambda space, address: None  # type: ignore[assignment]
+    winograd.aligned_empty, winograd.borrow_workspace = execute.aligned_empty, borrow  # type: ignore[assignment]
+    winograd.give_back = execute.give_back  # type: ignore[assignment]
 
 
 def placed(array: np.ndarray | None, at_end: bool) -> np.ndarray | None:
@@ -81,6 +83,28 @@ def check(case: Case, seed: int, at_end: bool) -> None:
 
 
 TABLES = {"filters": tiles.FILTERS, "pixels": tiles.PIXELS, "rows": tiles.ROWS, "planes": tiles.PLANES}
+
+
+def check_winograd(form: tuple[str, str], at_end: bool) -> None:
+    """Both transforms, in both layouts, with tails everywhere; then all tiles again by `direct`, in its bits."""
+    winograd.FORMS[3, 3] = (form,)
+    for clear in (recipe.cache_clear, winograd.best.cache_clear):
+        clear()
+    rng = np.random.default_rng(0)
+    for dtype, channels, filters, samples in (("f4", 37, 70, 2), ("f8", 300, 16, 1), ("f4", 16, 1, 5)):
+        for data_format in ("channels_last", "channels_first"):
+            first = data_format == "channels_first"
+            x = rng.standard_normal((samples, channels, 9, 14) if first else (samples, 9, 14, channels)).astype(dtype)
+            w = rng.standard_normal((filters, channels, 3, 3) if first else (3, 3, channels, filters)).astype(dtype)
+            x_, w_, bias = placed(x, at_end), placed(w, at_end), placed(np.ones(filters, dtype), at_end)
+            options = {"padding": ((2, 0), (1, 1)), "data_format": data_format, "threads": 1}
+            for values in (x, np.where(abs(x) > 2, np.inf, x)):
+                x_[...] = values
+                expected = numconv.conv2d(values, w, bias, method="reference", **options)
+                out = guarded(expected.shape, dtype, at_end)
+                numconv.conv2d(x_, w_, bias, method="winograd", out=out, **options)
+                if not np.allclose(out, expected, rtol=0.01, atol=0.01, equal_nan=True):
+                    raise SystemExit(f"winograd {form} {dtype} {data_format}: wrong")
 
 
 def every_shape() -> list[tuple[str, tuple[int, int]]]:
@@ -119,6 +143,9 @@ def main(where: str) -> None:
         tails = ("planes.w",) if order == "planes" else ("tail.", "chains.kh")
         for number, case in enumerate(case for case in CASES if case.name.startswith(tails)):
             check(case, number, where == "end")
+    for form in (("2", "2"), ("4", "4")):
+        print("winograd", form, flush=True)
+        check_winograd(form, where == "end")
     print("all inside", flush=True)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -23,6 +23,9 @@ from .records import BLOCK, PLAN, PLAN_SLOT
 from .schedule import Layout, Parts, estimate, filter_layouts
 from .tiles import TOGETHER
 
+if TYPE_CHECKING:
+    from .winograd import Winograd
+
 WORTH_COLUMNS = 0.96
 """Share of the taps along W that are not padding, below which channels-first blocks begin with their border columns."""
 RELU = {"": 0, "relu": 1, "leaky_relu": 2}
@@ -34,7 +37,7 @@ class Schedule:
     """What all calls of a problem share: the PLAN record, the tables it points to, the addresses of kernels."""
 
     problem: Problem
-    layout: Layout | Channels
+    layout: Layout | Channels | Winograd
     plan: np.ndarray  # int64, PLAN.itemsize // 8 slots
     tables: tuple[np.ndarray, ...]  # kept alive for the record
     kernels: frozenset[tuple]  # (factory, *parameters) of all that a call runs
@@ -59,8 +62,8 @@ class Schedule:
     @cached_property
     def seconds(self) -> float:
         """Roughly what one worker takes for a sample: for the choice of runner and the length of slices."""
-        if isinstance(self.layout, Channels):
-            return self.layout.cycles / 3e9
+        if self.layout.order in ("channels", "winograd"):
+            return self.layout.cycles / 3e9  # type: ignore[union-attr]
         return self.problem.flops / 60e9
 
     @cached_property
@@ -112,7 +115,7 @@ class Schedule:
 
     def taps_at(self, strides: tuple[int, ...]) -> int:
         """Address of the step offsets in the input itself, for its canonical strides (n, d, h, w, c)."""
-        if isinstance(self.layout, Channels):
+        if self.layout.order in ("channels", "winograd"):
             return self.plan_address  # each block has a table of its own: anything but 0
         table = self._taps_at.get(strides[1:])
         if table is None:
@@ -208,7 +211,7 @@ def record(p: Problem, layout: Layout | Channels, cpu: Machine) -> Schedule:
         own |= parts.converted != "" and p.activation in RELU
         own &= parts.o_parts == 1 and not layout.flat and len(layout.passes) == 1
     in_place = code_of(p.x_dtype) == parts.scalar
-    tables = {"index_d": _axis(p, 0), "index_h": _axis(p, 1), "index_w": _axis(p, 2)}
+    tables = {"index_d": index_of(p, 0), "index_h": index_of(p, 1), "index_w": index_of(p, 2)}
     tables["slope"] = np.array([p.slope], acc_code)
     segments: list[np.ndarray] = []
     skips = layout.order == "filters" and p.pads_zeros and parts.channels >= 16
@@ -229,7 +232,7 @@ def record(p: Problem, layout: Layout | Channels, cpu: Machine) -> Schedule:
             geometry |= _inner(seen["seen_w"], p)
         if isinstance(layout, PixelLayout):
             in_place &= own and layout.in_place
-    fields = stages | {name: table.ctypes.data for name, table in tables.items()} | _axes(p, layout) | geometry
+    fields = stages | {name: table.ctypes.data for name, table in tables.items()} | axes_fields(p, layout) | geometry
     fields |= {"relu": RELU.get(p.activation, 0)}
     plan = np.zeros(PLAN.itemsize // 8, np.int64)
     for name, value in fields.items():
@@ -238,7 +241,7 @@ def record(p: Problem, layout: Layout | Channels, cpu: Machine) -> Schedule:
     return Schedule(p, layout, plan, (*tables.values(), *segments), every, job, acc_code, in_place, own, skips)
 
 
-def _axes(p: Problem, layout: Layout | Channels) -> dict[str, int]:
+def axes_fields(p: Problem, layout: Layout | Channels | Winograd) -> dict[str, int]:
     """The fields that mean the same in all lane orders."""
     parts = layout.parts
     fields: dict[str, int] = {}
@@ -278,7 +281,7 @@ def _geometry(layout: Layout) -> dict[str, int]:
     }  # fmt: skip
 
 
-def _axis(p: Problem, axis: int) -> np.ndarray:
+def index_of(p: Problem, axis: int) -> np.ndarray:
     """Per padded position the sample it shows, -1 for the pad value: `np.pad` of the sample numbers."""
     numbers = np.arange(p.spatial[axis], dtype=np.int64)
     if p.pad_mode == "constant":
@@ -288,7 +291,7 @@ def _axis(p: Problem, axis: int) -> np.ndarray:
 
 def _seen(p: Problem, axis: int) -> np.ndarray:
     """Per output the taps [first, last + 1) that read samples; at least one, so that a chain is never without end."""
-    samples, taps = _axis(p, axis), p.kernel[axis]
+    samples, taps = index_of(p, axis), p.kernel[axis]
     at = np.arange(p.out_spatial[axis])[:, None] * p.stride[axis] + np.arange(taps) * p.dilation[axis]
     inside = samples[at] >= 0
     first = np.where(inside.any(axis=1), inside.argmax(axis=1), 0)

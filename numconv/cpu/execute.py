@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._problem import Problem
-from . import direct, integers, kept, proof, runner
+from . import direct, integers, kept, proof, runner, winograd
 from .channels import Channels
 from .direct import Schedule
 from .integers import Lanes
@@ -33,7 +33,8 @@ class Piece(NamedTuple):
     bias: np.ndarray | None
     bias_address: int
     part: int
-    skip: bool  # products of padding: see `kernels.order`
+    skip: bool = False  # products of padding: see `kernels.order`
+    given: tuple[np.ndarray, np.ndarray] | None = None  # winograd: weights as they were, and their address and strides
 
 
 class Launch(NamedTuple):
@@ -46,8 +47,16 @@ class Launch(NamedTuple):
     workspace_bytes: int
 
 
-def pieces_of(problem: Problem, w: np.ndarray, bias: np.ndarray | None, threads: int | None) -> list[Piece] | None:
-    """Pack the weights (canonical) of a problem; None where its kernels failed their proof."""
+def pieces_of(
+    problem: Problem, w: np.ndarray, bias: np.ndarray | None, threads: int | None, method: str = "direct"
+) -> list[Piece] | None:
+    """Pack the weights (canonical) of a problem; None where its kernels failed their proof.
+
+    Those that `winograd` cannot take are left to `direct`.
+    """
+    piece = _transformed(problem, w, bias, threads) if method == "winograd" else None
+    if piece is not None:
+        return [piece]
     lanes = lanes_of(problem, w, bias)
     schedule = problem.schedules.get(lanes)
     if schedule is None:
@@ -55,6 +64,7 @@ def pieces_of(problem: Problem, w: np.ndarray, bias: np.ndarray | None, threads:
         if schedule is None:
             return None
     w = integers.operand(w, lanes)
+    assert not isinstance(schedule.layout, winograd.Winograd)
     if packing_of(schedule.layout, w, lanes.scalar) is None:
         weights = direct.pack_weights(schedule, w)
         skip = schedule.skips and bool(np.isfinite(weights).all())
@@ -88,6 +98,25 @@ def pieces(schedule: Schedule, weights: np.ndarray, bias: np.ndarray | None, ski
         Piece(schedule, weights, at, values, 0 if values is None else address_of(values), part, skip)
         for part, values in zip((0, 1) if split else (0,), biases, strict=False)
     ]
+
+
+def _transformed(problem: Problem, w: np.ndarray, bias: np.ndarray | None, threads: int | None) -> Piece | None:
+    """The weights of a problem transformed for `winograd`, if they can be, by kernels that are proved."""
+    schedule = problem.schedules.get(kept.WINOGRAD)
+    if schedule is None and kept.WINOGRAD not in problem.schedules:
+        schedule = kept.build_winograd(problem)
+    return None if schedule is None else transformed(schedule, w, bias, threads or runner.default_workers())
+
+
+def transformed(schedule: Schedule, w: np.ndarray, bias: np.ndarray | None, workers: int) -> Piece | None:
+    """Weights transformed for `winograd`, if they can be."""
+    packed = winograd.pack(schedule, w, workers)
+    if packed is None:
+        return None
+    weights, own, place = packed
+    values = None if bias is None else cast(bias, schedule.problem.compute)
+    bias_address = 0 if values is None else address_of(values)
+    return Piece(schedule, weights, address_of(weights), values, bias_address, 0, given=(own, place))
 
 
 def _pack(schedule: Schedule, w: np.ndarray, workers: int) -> tuple[np.ndarray, bool]:
@@ -155,6 +184,8 @@ def call_of(launch: Launch, piece: Piece, x: int, out: int, workspace: int) -> a
     call[_WORKSPACE] = workspace
     call[_X], call[_OUT], call[_BIAS], call[_WEIGHTS] = x, out, piece.bias_address, piece.weights_address
     call[_SKIP] = piece.skip
+    if piece.given is not None:
+        call[_GIVEN] = address_of(piece.given[1])
     return call
 
 
@@ -206,7 +237,7 @@ def _remember(schedule: Schedule, key: tuple, launch: Launch) -> Launch:
 
 
 _X, _OUT, _BIAS, _WEIGHTS = (CALL_SLOT[name] for name in ("x", "out", "bias", "weights"))
-_SKIP = CALL_SLOT["skip"]
+_SKIP, _GIVEN = CALL_SLOT["skip"], CALL_SLOT["given"]
 _KERNEL, _PLAN = CALL_SLOT["kernel"], CALL_SLOT["plan"]
 _WORKSPACE, _STATUS, _STRIDES = (CALL_SLOT[name] for name in ("workspace", "status", "x_n"))
 

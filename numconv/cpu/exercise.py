@@ -34,7 +34,7 @@ def exercises(schedule: Schedule) -> Iterator[Layout | Channels]:
         yield _of_pixels(layout)
         if layout.order != "pixels" and schedule.direct:
             yield _wide(layout)
-    else:
+    elif isinstance(layout, Layout):
         yield _of_filters(layout)
         yield _of_filters(layout, 0)  # padding whose products may be skipped
 
@@ -70,6 +70,15 @@ def _of_planes(layout: PixelLayout) -> PixelLayout:
     reach = tuple((k - 1) * d + 1 for k, d in zip(p.kernel, p.dilation, strict=True))
     small = replace(_problem(p, reach, 2, 1, 4, out, p.stride), kernel=p.kernel, dilation=p.dilation)
     return replace(layout, parts=replace(layout.parts, problem=small), block=out)
+
+
+def for_winograd(p: Problem) -> Problem:
+    """Tiles of which the last are not whole, two panels of filters, two slices of channels, borders."""
+    channels, filters = (1 + (p.group_channels > 64)) * 36, 70
+    return replace(
+        p, spatial=(1, 9, 11), channels=channels, filters=filters, groups=1, pads=((0, 0), (1, 1), (1, 1)),
+        pad_mode="constant", pad_value=1, bias=True,
+    )  # fmt: skip
 
 
 def _wide(layout: PixelLayout) -> PixelLayout:

@@ -19,14 +19,30 @@ MOST_BYTES = 32 << 20
 OBJECT_BYTES = 8 << 10
 """Of a schedule besides its tables: records, layout, launches."""
 
+WINOGRAD = Lanes("winograd")
+"""Under which a problem keeps the schedule of that method."""
+
 
 def build(problem: Problem, lanes: Lanes) -> Schedule | None:
     """Build the schedule of a problem in some lanes, and keep it; None (kept too) where its kernels fail."""
-    global _bytes
     schedule = proof.build(problem, lanes)
     if schedule is None:
         problem.schedules[lanes] = None
         return None
+    return _keep(problem, lanes, schedule)
+
+
+def build_winograd(problem: Problem) -> Schedule | None:
+    """The same for the method of that name."""
+    schedule = proof.build_winograd(problem)
+    if schedule is None:
+        problem.schedules[WINOGRAD] = None
+        return None
+    return _keep(problem, WINOGRAD, schedule)
+
+
+def _keep(problem: Problem, lanes: Lanes, schedule: Schedule) -> Schedule:
+    global _bytes
     size = schedule.table_bytes + OBJECT_BYTES
     with _lock:
         problem.schedules[lanes] = schedule

@@ -18,7 +18,7 @@ import numpy as np
 from .._config import versions
 from .._problem import Problem
 from .._views import canonical_strides
-from . import cache, direct, exercise, runner
+from . import cache, direct, exercise, runner, winograd
 from .cache import Kernel, KernelError
 from .channels import Channels
 from .direct import Schedule
@@ -54,6 +54,51 @@ def build(problem: Problem, lanes: Lanes) -> Schedule | None:
         return schedule
 
     return _twice(attempt)
+
+
+def build_winograd(problem: Problem) -> Schedule | None:
+    """The same for the method of that name: near the exact result, which its transforms round."""
+
+    def attempt() -> Schedule:
+        schedule = winograd.build(problem)
+        fresh = schedule.kernels - _proved
+        if fresh and not _transforms(schedule):
+            raise KernelError("computed a wrong result", fresh)
+        _proved.update(fresh)
+        return schedule
+
+    return _twice(attempt)
+
+
+def _transforms(schedule: Schedule) -> bool:
+    """Whether the kernels of a schedule solve a small problem in both transforms' tails, and by `direct` again."""
+    from . import execute
+
+    p = exercise.for_winograd(schedule.problem)
+    layout = winograd.alike(schedule.layout, p)  # type: ignore[arg-type]
+    if layout is None:
+        return True
+    small = winograd.record(p, layout)
+    x, w, bias = exercise.arrays(p)
+    for infinite in (False, True):
+        if infinite:
+            x[0, 0, 4, 4, 1] = np.inf
+        with np.errstate(invalid="ignore"):
+            wanted = exercise.expected(p, x, w, bias)
+        shape = wanted.shape if p.channels_last else tuple(wanted.shape[i] for i in (0, 4, 1, 2, 3))
+        space, out = _shielded(shape, wanted.dtype)
+        got = out if p.channels_last else np.moveaxis(out, 1, 4)
+        piece = execute.transformed(small, w, bias, 1)
+        if piece is None:
+            return False
+        strides = canonical_strides(x.strides, _AXES), canonical_strides(got.strides, _AXES)
+        launch = execute.launch(small, 0, *strides, 1, 1)
+        workspace, slot = _shielded((launch.workspace_bytes,), np.dtype("u1"))
+        execute.go(execute.call_of(launch, piece, address_of(x), address_of(got), address_of(slot)), launch)
+        near = np.allclose(got, wanted, rtol=1e-3, atol=1e-2, equal_nan=True)
+        if not (near and _is_intact(space, out) and _is_intact(workspace, slot)):
+            return False
+    return True
 
 
 def packing(schedule: Schedule, code: str, pack: Pack) -> int:

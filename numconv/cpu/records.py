@@ -22,7 +22,7 @@ def _record(names: str) -> tuple[np.dtype, dict[str, int]]:
 CALL, CALL_SLOT = _record("""
     kernel plan last workspace slot_bytes line_5 line_6 line_7
     next next_1 next_2 next_3 next_4 next_5 next_6 next_7
-    status x out bias weights taps direct part stream skip
+    status x out bias weights taps direct part stream skip given
     filter_blocks unit_block samples sample_block workers
     x_n x_d x_h x_w x_c o_n o_d o_h o_w o_f
     """)
@@ -38,6 +38,8 @@ CALL, CALL_SLOT = _record("""
 #   pixel lanes lanes of a vector, vectors of a tile; how they are placed, see `pixel_job`
 #   chain sums  bytes of an item, and between pixels, rows, lanes and units; `at_...`: offsets in the worker's bytes
 #   channels    in lanes: all filters, those of a group, pixels from one of a tile to the next, table of addresses
+#   winograd    PLAN of the micro-kernel; kernels; bytes between tiles and points of V and M; a pixel of zeros; sizes
+#               with padding; channels made innermost at a time; first step of each chain of `direct`
 PLAN, PLAN_SLOT = _record("""
     pack micro finish activate
     OD OH OW BD BH BW ND NH NW D H W KD KH KW sd sh sw dd dh dw lo_d lo_h lo_w index_d index_h index_w
@@ -52,6 +54,7 @@ PLAN, PLAN_SLOT = _record("""
     tap_steps inner_0 inner_1 seen_d seen_h seen_w at_boxes
     at_left at_out at_segments at_rows at_runs at_acc at_packed
     F FG spacing table_d table_h table_w
+    gemm inverse exact v_tile v_point m_point at_v at_m zeros padded_h padded_w slice_channels direct_chains
     """)
 
 # What a job tells its stages (pack, micro-kernel, finish): the head of the worker's own bytes.

@@ -1,0 +1,93 @@
+"""Transforming weights into panels, one panel a job: ``U[panel][point][channel][lane]``.
+
+Computed in float64 and rounded once. The CALL record describes the weights as it does for `weights.pack`; its status
+tells whether the sum of |w| of some filter is neither zero nor between LEAST and its inverse: products of such a filter
+could overflow or underflow. NaN and infinity are such.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from ..records import CALL_SLOT
+from . import minimal
+from .intrinsics import I64, IR_TYPES, SIZES, call_record, fetch_or, inlined, plan_record, pointer
+from .runs import copy_plain, fill_run
+from .tile import TileType, _load
+from .winograd_tiles import Vectors
+
+LEAST = {"f4": 2.0**-50, "f8": 2.0**-400}
+STATUS = 8 * CALL_SLOT["status"]
+LANES = 8
+"""Float64 weights at a time."""
+
+
+@intrinsic(prefer_literal=True)
+def transform(typingctx, scalar, fused, high, wide, source, row, target, point):
+    """G w G' of LANES filters, whose taps lie `row` bytes apart as float64, to results `point` bytes apart."""
+    forms = high.literal_value, wide.literal_value
+    height, width = (minimal.FORMS[form][1] for form in forms)
+    tile = TileType("f8", 1, 1, LANES, fused.literal_value)
+    result = ir.VectorType(IR_TYPES[scalar.literal_value], LANES)
+
+    def codegen(ctx, b, sig, args):
+        source_, row_, target_, point_ = args[4:]
+        taps = [_load(b, tile, b.add(source_, b.mul(row_, I64(k)))) for k in range(height * width)]
+        square = [taps[i * width : (i + 1) * width] for i in range(height)]
+        rows = minimal.both(minimal.weights, *forms, Vectors(b, tile), square)
+        for e, vector in enumerate(vector for line in rows for vector in line):
+            value = vector if scalar.literal_value == "f8" else b.fptrunc(vector, result)
+            place = b.inttoptr(b.add(target_, b.mul(point_, I64(e))), result.as_pointer())
+            b.store(value, place).align = SIZES[scalar.literal_value]
+        return ctx.get_dummy_value()
+
+    return types.void(scalar, fused, high, wide, *[types.int64] * 4), codegen
+
+
+@inlined
+def add_sizes(taps, sums, count):
+    """``sums[l] += |taps[l]|``."""
+    values, totals = pointer(taps, "f8"), pointer(sums, "f8")
+    for lane in range(count):
+        totals[lane] += abs(values[lane])
+
+
+@inlined
+def unfit(sums, count, least):
+    """Whether some filter is out of range."""
+    totals, bad = pointer(sums, "f8"), 0
+    for lane in range(count):
+        size = totals[lane]
+        bad += 0 if size == 0 or (size >= least and size * least <= 1) else 1
+    return bad
+
+
+def weights(scalar, fused, high, wide):
+    """From weights of the computing type."""
+    size, taps = SIZES[scalar], minimal.FORMS[high][1] * minimal.FORMS[wide][1]
+    across, least = minimal.FORMS[wide][1], LEAST[scalar]
+
+    def kernel(plan_address, call_address, slot_number, unit):
+        plan, call = plan_record(plan_address), call_record(call_address)
+        scratch = call.workspace + slot_number * call.slot_bytes
+        group, panel = unit // plan.group_units, unit % plan.group_units
+        lanes = min(plan.unit_filters, plan.group_filters - panel * plan.unit_filters)
+        filters = call.x + (group * plan.group_filters + panel * plan.unit_filters) * call.x_n
+        row, width = plan.unit_filters * 8, plan.unit_filters * size
+        sums = scratch + taps * row
+        fill_run(scratch, 8, "f8", 0.0, (taps + 1) * plan.unit_filters)
+        for c in range(plan.group_channels):
+            for tap in range(taps):
+                at = filters + tap // across * call.x_h + tap % across * call.x_w + c * call.x_c
+                copy_plain(at, call.x_n, scalar, scratch + tap * row, "f8", lanes)
+                add_sizes(scratch + tap * row, sums, lanes)
+            for lane in range(0, plan.unit_filters, LANES):
+                to = call.out + unit * plan.unit_bytes + c * width + lane * size
+                point = plan.group_channels * width
+                transform(scalar, fused, high, wide, scratch + lane * 8, row, to, point)
+        if unfit(sums, lanes, least) != 0:
+            fetch_or(call_address + STATUS, 1)
+
+    return kernel
