@@ -143,6 +143,11 @@ def _modes() -> list[Case]:
     for options in ({}, _FIRST):
         options = {"padding": "same", "pad_value": 1 + 2j, **options}
         cases.append(Case(f"pad.complex.{len(options)}", 1, (6, 7), 2, 3, (3, 3), x_dtype="complex64", options=options))
+    for order, channels in (("rolling", 1), ("pixels", 2)):
+        case = Case(f"pad.complex.{order}", 1, (12, 40), channels, channels, (5, 5), x_dtype="complex64")
+        cases.append(replace(case, options={"padding": "same", "pad_value": 1 + 2j, **_FIRST}))
+    for order, height, k in (("rolling", 100, 3), ("rows", 50, 15)):  # images whose interior is read where it lies
+        cases.append(Case(f"wide.{order}", 1, (height, 340), 1, 1, (k, k), options={"padding": "same", **_FIRST}))
     for dtype in (*FLOATS, "float16", *INTEGERS):
         for options in ({}, _FIRST):
             case = Case(f"type.{dtype}", 2, (6, 7), 4, 18, (3, 3), x_dtype=dtype, bias=True, options=dict(options))
