@@ -51,7 +51,7 @@ def seed(mutant: Mutant, package: Path) -> tuple[Path, str]:
 
 def tested(copy: Path, first: str) -> str:
     """How the tests noticed, or nothing."""
-    common = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header"]
+    common = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--no-header"]
     environment = os.environ | {"PYTHONPATH": str(copy), "NUMCONV_CACHE_DIR": str(copy / "cache")}
     files = [f"tests/{name}" for name in ALL]
     for selected in ([*files, "-k", first], files):
