@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import prod
 
 from . import tiles
 from .axis import Axis, apart
@@ -25,6 +26,9 @@ MOST_PIXELS = 1 << 18
 """Outputs of a block, where a tile rolls down; a fourth of them where rows are read again for each unit."""
 WIDE = 16
 """Vectors in a row from which its interior is read in place: packing both rims costs as much as packing 10 vectors."""
+
+WORTH_CODE = 1 << 14
+"""Multiply-adds of a sample from which taps of their own in the code pay: half a second to compile, once."""
 
 
 @dataclass(frozen=True)
@@ -302,8 +306,10 @@ def one_plane(parts: Parts) -> bool:
     """Whether a filter sees one plane, by few taps in one chain, and nothing is converted that a tile may store."""
     p = parts.problem
     real = p.compute == p.result and p.compute.kind == "f" and p.x_dtype.kind != "c"
-    few = p.kernel[1] > 1 and p.kernel[0] == 1 and p.kernel[1] * p.kernel[2] <= tiles.FEW_TAPS
-    return real and few and p.group_channels == 1 and len(parts.chains) == 1
+    taps = p.kernel[1] * p.kernel[2]
+    few = p.kernel[1] > 1 and p.kernel[0] == 1 and taps <= tiles.FEW_TAPS
+    worth = prod(p.out_spatial) * p.filters * taps >= WORTH_CODE
+    return real and few and worth and p.group_channels == 1 and len(parts.chains) == 1
 
 
 def best_block(layout: PixelLayout) -> PixelLayout:
