@@ -10,19 +10,20 @@ from pathlib import Path
 import pytest
 
 from .campaign import child, mutants, stress
-from .campaign.__main__ import SHARES, main
+from .campaign.__main__ import main
 from .campaign.mutant_list import MUTANTS
 from .campaign.report import BEGIN, END, Row, about, markdown
 from .running import TESTS
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="forks, signals and guard pages of Linux")
 
-SECONDS = {"exact": 12, "bounds": 8, "guard": 16, "stress": 24, "faults": 20, "mutants": 2, "cpus": 8}
-"""For each part, of which some go on until they have tried a few of everything."""
+SECONDS = {"exact": 12, "bounds": 8, "guard": 16, "stress": 24, "mutants": 2, "cpus": 8}
+"""For each part, of which some go on until they have tried a few of everything; faults take minutes: `test_cache`,
+`test_proof` and `test_limits` have a few of each."""
 
 
 @linux
-@pytest.mark.parametrize("part", SHARES)
+@pytest.mark.parametrize("part", SECONDS)
 def test_part(part, tmp_path):
     """As a program, so that it starts from nothing."""
     file = tmp_path / "campaign.json"

@@ -52,3 +52,28 @@ def test_same_bits_as_on_this_cpu(cpu, here):
 
 def test_without_fused_multiply_add_it_is_right():
     run_script(BOUND, NUMBA_CPU_NAME="nehalem", NUMBA_CPU_FEATURES="", timeout=120)
+
+
+ALIGNED = """
+    import numpy as np, numconv
+    rng = np.random.default_rng(0)
+    for dtype in ("f4", "f8"):
+        x, w = rng.standard_normal((40, 640)).astype(dtype), rng.standard_normal((3, 3)).astype(dtype)
+        signal, taps = rng.standard_normal(1030).astype(dtype), rng.standard_normal(9).astype(dtype)
+        for data, kernel in ((x, w), (x, np.ones((5, 7), dtype)), (signal, taps)):
+            expected = numconv.correlate(data, kernel, method="reference")
+            for shift in range(0, 64, expected.itemsize):
+                room = np.zeros(expected.nbytes + 128, "u1")
+                start = -room.ctypes.data % 64 + shift
+                out = room[start : start + expected.nbytes].view(dtype).reshape(expected.shape)
+                out[...] = np.nan
+                numconv.correlate(data, kernel, method="direct", out=out)
+                assert (out == expected).all(), (dtype, kernel.shape, shift)
+"""
+
+
+@pytest.mark.parametrize("cpu", ["", "haswell"])
+def test_results_at_any_address(cpu):
+    """Vectors that begin at cache lines leave no gap behind the first one; a line may be two vectors, or four."""
+    environment = {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": ""} if cpu else {}
+    run_script(ALIGNED, timeout=120, **environment)

@@ -48,7 +48,7 @@ def test_workspace_is_small(case):
     w = np.ones(w_shape, case.w_dtype or case.x_dtype)
     plan = PLAN[case.ndim]((None, *x_shape[1:]), w, x_dtype=case.x_dtype, **case.keywords)
     assert 0 < plan.workspace_bytes <= 2 << 20
-    assert plan.method == "direct"
+    assert plan.method in ("direct", "winograd")
 
 
 FORCED = [case for case in CASES if case.name.startswith(("apart.", "stride", "chains.c", "mode.wrap", "step2.1x1"))]

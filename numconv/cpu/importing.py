@@ -44,11 +44,19 @@ def _begin() -> Future[ModuleType] | None:
     """Nothing where the system gives no more threads."""
     pool = ThreadPoolExecutor(1, "numconv")
     try:
-        return pool.submit(importlib.import_module, _NAME)
+        return pool.submit(_import)
     except RuntimeError:
         return None
     finally:
         pool.shutdown(wait=False)
+
+
+def _import() -> ModuleType:
+    """With what the target's contexts import when they are first used."""
+    module = importlib.import_module(_NAME)
+    module.Kernel.targetdescr.typing_context.refresh()
+    module.Kernel.targetdescr.target_context.refresh()
+    return module
 
 
 _begun: Future[ModuleType] | None = None

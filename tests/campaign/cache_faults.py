@@ -168,7 +168,7 @@ def full(size: int) -> dict[str, Any]:
     """No file may be longer than `size` bytes: writes end in their middle, as on a full disk."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     wrong = []
-    import numconv.cpu.compile  # noqa: F401  (Numba's import may write .pyc files)
+    import numconv.cpu.target  # noqa: F401  (Numba's import may write .pyc files)
 
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with warnings.catch_warnings(record=True) as caught:
@@ -226,7 +226,7 @@ def races(seconds: float, processes: int, base: str) -> dict[str, Any]:
 
     Forked from a process that has Numba already, so that they meet in the cache and not in imports.
     """
-    import numconv.cpu.compile  # noqa: F401
+    import numconv.cpu.target  # noqa: F401
 
     end, number, wrong = time.monotonic() + seconds, 0, []  # type: ignore[var-annotated]
     cache._compile(SCALE, (1, False))  # Numba's own start

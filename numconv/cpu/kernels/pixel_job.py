@@ -84,7 +84,7 @@ def positions(plan, block, slot, tables):
     columns, first = (width + plan.lanes - 1) // plan.lanes, plan.lanes
     apart = block.target % LINE
     if block.direct and apart > 0 and block.target_h % LINE == 0 and columns >= ALIGNED:
-        first = (LINE - apart) // block.target_w
+        first = ((LINE - apart) // block.target_w - 1) % plan.lanes + 1  # a line is two vectors of AVX2
         columns = (width - first + plan.lanes - 1) // plan.lanes + 1
     if columns < plan.vecs and plan.pass_count == 1:  # the rim of a wide block
         stack = max(stack, plan.vecs // columns)
