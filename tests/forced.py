@@ -50,7 +50,7 @@ def forced(order: str, rows: int, vecs: int, block: tuple[int, int, int] | None 
         with (
             mock.patch.object(direct, "layouts", layouts),
             mock.patch.dict(vars(schedule), constants),
-            mock.patch.dict(vars(pixel_layouts), budgets),
+            mock.patch.dict(vars(pixel_layouts), {"WORTH_CODE": 0} | budgets),
         ):
             yield
     finally:
