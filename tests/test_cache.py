@@ -1,5 +1,6 @@
 """The kernel cache: right addresses whatever is on disk, one compilation, and no Numba in a warm process."""
 
+import ast
 import ctypes
 import errno
 import os
@@ -277,7 +278,7 @@ def test_keys_hold_what_code_depends_on(directory, tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "__file__", str(package / "cache.py"))
     monkeypatch.syspath_prepend(tmp_path)
     keys = [key()]
-    for path in (package / "records.py", package / "kernels" / "worker.py", module):
+    for path in (package / "records.py", package / "target.py", package / "kernels" / "worker.py", module):
         with open(path, "a") as file:
             file.write("# edited\n")
         keys.append(key())
@@ -292,6 +293,20 @@ def test_keys_hold_what_code_depends_on(directory, tmp_path, monkeypatch):
     keys.append(key())
     assert len(set(keys)) == len(keys)
     cache._environment.cache_clear()
+
+
+def test_keys_hold_all_that_kernels_import():
+    """Besides each other, kernels import nothing of the package that their key does not hold."""
+    here = Path(cache.__file__).parent
+    imported = set()
+    for path in [*here.glob("kernels/*.py"), *(here / name for name in cache._BESIDE)]:
+        outside = 2 if path.parent.name == "kernels" else 1
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            assert not isinstance(node, ast.Import) or "numconv" not in ast.unparse(node), path
+            if isinstance(node, ast.ImportFrom):
+                assert (node.module or "").split(".")[0] != "numconv" and node.level <= outside, path
+                imported |= {f"{node.module}.py"} if node.level == outside else set()
+    assert imported and imported <= set(cache._BESIDE)
 
 
 @forks

@@ -41,6 +41,9 @@ _NUMBA_SETTINGS = (
     "NUMBA_DEBUGINFO_DEFAULT",
 )
 
+# What makes code besides the kernels' own modules; what plans and schedules decide comes to them as parameters.
+_BESIDE = ("native.py", "records.py", "target.py")
+
 _ADDRESSES: dict[str, int] = {}
 _REFUSED: set[str] = set()
 _lock = threading.RLock()  # one thread compiles; held across a fork, together with Numba's
@@ -156,10 +159,10 @@ def _key(factory: str, params: tuple[Parameter, ...]) -> str:
 
 @lru_cache(maxsize=1)
 def _environment() -> tuple[str, ...]:
-    """What all kernels of this process depend on: our sources, Numba, LLVM and the CPU."""
+    """What all kernels of this process depend on: the sources they are made of, Numba, LLVM and the CPU."""
     here = Path(__file__).parent
     sources = sha256()
-    for path in sorted([*here.glob("*.py"), *here.glob("kernels/*.py")]):
+    for path in sorted([*here.glob("kernels/*.py"), *(here / name for name in _BESIDE)]):
         sources.update(path.name.encode() + b"\0" + path.read_bytes())
     return sources.hexdigest(), _numba_version(), llvmlite.__version__, machine().name, machine().features
 
