@@ -168,7 +168,8 @@ _MICRO = {
     "filters": "filters.micro", "pixels": "pixels.filters_by_pixels", "rows": "pixels.rows_by_pixels",
     "rolling": "rolling.rolling", "planes": "planes.planes", "channels": "channels.micro",
 }  # fmt: skip
-_JOB = dict.fromkeys(("pixels", "rows", "rolling", "planes"), "pixel_job.job") | {"channels": "channels.job"}
+_JOB = dict.fromkeys(("pixels", "rows", "rolling", "planes"), "pixel_job.job")
+_JOB |= {"filters": "job.job", "channels": "channels.job"}
 WORKER = ("worker.worker",)
 
 
@@ -193,7 +194,7 @@ def kernels_of(p: Problem, layout: Layout | Channels, cpu: Machine) -> dict[str,
         "pack": (_PACK[layout.order], code_of(p.x_dtype), scalar),
         "micro": (_MICRO[layout.order], *shape),
         "finish": ("finish.finish", acc_code, code_of(p.result), overflow, own_pass),
-        "job": ("job.job", layout.rows) if layout.order == "filters" else (_JOB[layout.order],),
+        "job": (_JOB[layout.order],),
         "worker": WORKER,
     }
     return stages | ({"activate": ("activation.activate", acc_code, p.activation, cpu.fma)} if own_pass else {})
@@ -277,7 +278,8 @@ def _geometry(layout: Layout) -> dict[str, int]:
         "group_bytes": parts.channels * extent["c"], "segment_count_w": layout.axes(1, 1)[2].segment_count,
         "pass_count": len(layout.passes), "unit_bytes": parts.chains[-1][1] * layout.unit_filters * layout.item,
         "group_units": layout.group_units, "group_filters": parts.filters,
-        "tap_steps": parts.channels, "overrun": layout.overrun, "slices": layout.slices, "acc_item": layout.acc_item,
+        "tile_rows": layout.rows, "tap_steps": parts.channels, "overrun": layout.overrun, "slices": layout.slices,
+        "acc_item": layout.acc_item,
     }  # fmt: skip
 
 

@@ -34,6 +34,7 @@ CALL, CALL_SLOT = _record("""
 #   packed      real channels; bytes of an item; pitches; segments of W; whether channels are planes
 #   chains      step offsets, first step of each chain, passes (PASS)
 #   filters     units (panels or filter tiles), their weights, how many a group has, filters in a group and in a unit
+#               rows of a tile of pixels or of winograd's tiles
 #   skipping    steps of a tap; columns between the borders; tables of the taps that outputs see; see `order`
 #   pixel lanes lanes of a vector, vectors of a tile; how they are placed, see `pixel_job`
 #   chain sums  bytes of an item, and between pixels, rows, lanes and units; `at_...`: offsets in the worker's bytes
@@ -48,7 +49,7 @@ PLAN, PLAN_SLOT = _record("""
     segments_w segment_count_w
     taps chains passes pass_count chain_count
     steps unit_bytes units group_units group_filters unit_filters
-    chunk relu slope slices at_partial
+    tile_rows chunk relu slope slices at_partial
     lanes vecs vector_rows stack flat pack_groups same_pads least_w least_h least_direct roll at_waiting
     acc_item acc_pixel acc_row acc_lane acc_unit
     tap_steps inner_0 inner_1 seen_d seen_h seen_w at_boxes

@@ -299,7 +299,7 @@ def kernels_of(layout: Winograd) -> dict[str, tuple]:
         "pack": ("winograd.forward", *forms), "micro": ("filters.micro", *micro),
         "inverse": ("winograd.inverse", *forms), "exact": ("winograd_exact.exact", scalar, fused, *layout.form),
         "finish": ("finish.finish", scalar, scalar, "wrap", own_pass), "worker": direct.WORKER,
-        "job": ("winograd.job", *layout.form, layout.rows),
+        "job": ("winograd.job", *layout.form),
         "weights": ("winograd_weights.weights", scalar, fused, *layout.form),
     }  # fmt: skip
     return stages | ({"activate": ("activation.activate", scalar, p.activation, fused)} if own_pass else {})
@@ -319,7 +319,10 @@ def record(p: Problem, layout: Winograd) -> Schedule:
     kernels = {name: cache.address(*kernel) for name, kernel in every.items() if kernel != direct.WORKER}
     job, _ = kernels.pop("job"), kernels.pop("weights")
     shared = {name: table.ctypes.data for name, table in tables.items()} | direct.axes_fields(p, layout)
-    shared |= {"chain_count": len(layout.chains) - 1, "slices": layout.slices, "acc_item": layout.item}
+    shared |= {
+        "chain_count": len(layout.chains) - 1, "slices": layout.slices, "acc_item": layout.item,
+        "tile_rows": layout.rows,
+    }  # fmt: skip
     gemm = _plan(shared | {
         "group_units": 1, "unit_bytes": layout.unit_bytes // layout.points, "acc_unit": pitches["m_point"],
         "at_acc": at["m"],

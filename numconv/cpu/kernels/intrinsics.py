@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from llvmlite import ir
 from numba import from_dtype, types
-from numba.extending import intrinsic
+from numba.extending import intrinsic, models, register_model
 
 from ..records import BLOCK, CALL, PASS, PLAN
 from ..target import expanded, inlined
@@ -16,7 +16,24 @@ from ..target import expanded, inlined
 __all__ = ["expanded", "inlined"]
 
 I64 = ir.IntType(64)
-PLAN_T, CALL_T, BLOCK_T, PASS_T = map(from_dtype, (PLAN, CALL, BLOCK, PASS))
+
+
+class RecordType(types.Record):
+    """A record under a short name: Numba's holds all fields, 5 KB that each call of a function would spell out."""
+
+    def __init__(self, name, dtype):
+        plain = from_dtype(dtype)
+        super().__init__([(key, field._asdict()) for key, field in plain.fields.items()], plain.size, plain.aligned)
+        self.name = name
+
+    def __repr__(self):
+        return self.name
+
+
+register_model(RecordType)(models.RecordModel)
+PLAN_T, CALL_T, BLOCK_T, PASS_T = (
+    RecordType(name, dtype) for name, dtype in (("Plan", PLAN), ("Call", CALL), ("Block", BLOCK), ("Pass", PASS))
+)
 
 IR_TYPES = {
     "f2": ir.HalfType(), "f4": ir.FloatType(), "f8": ir.DoubleType(),

@@ -91,8 +91,8 @@ def next_chunk(plan, block, q):
     return q + block.pixels
 
 
-def job(rows):
-    """`rows` pixels a tile."""
+def job():
+    """The kernel of the module's docstring."""
 
     def kernel(plan_address, call_address, slot_number, job_number):
         plan, call_ = plan_record(plan_address), call_record(call_address)
@@ -104,7 +104,7 @@ def job(rows):
         in_place = read_in_place(plan, block, call_)
         if not in_place:
             read_packed(plan, block, slot)
-        tiles = (block.bn * block.bd * block.bh * block.bw + rows - 1) // rows
+        tiles = (block.bn * block.bd * block.bh * block.bw + plan.tile_rows - 1) // plan.tile_rows
         visits = tiles * (block.end_unit - block.first_unit) * plan.chain_count * plan.slices
         look_ahead(plan, block, call_, job_number + call_.workers, visits)
         for p in range(plan.pass_count):
@@ -117,7 +117,7 @@ def job(rows):
             while q < block.bn * block.bd * block.bh * block.bw:
                 q = next_chunk(plan, block, q)
                 segments(plan, block, call_, slot)
-                offsets(plan, block, call_, slot, rows)
+                offsets(plan, block, call_, slot)
                 step = 1 if plan.pass_count == 1 else block.end_unit - block.first_unit
                 for unit in range(block.first_unit, block.end_unit, step):
                     block.unit_0, block.unit_1 = unit, unit + step

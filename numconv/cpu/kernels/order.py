@@ -77,10 +77,10 @@ def segments(plan, block, call, slot):
 
 
 @inlined
-def offsets(plan, block, call, slot, rows):
+def offsets(plan, block, call, slot):
     """Per pixel of the chunk, where its receptive field and its output begin; the last tile repeats the last pixel."""
     lefts, outs = pointer(slot + plan.at_left, "i8"), pointer(slot + plan.at_out, "i8")
-    i = 0
+    i, rows = 0, plan.tile_rows
     while i < block.pixels:
         at = run_at(block, block.pixel_0 + i)
         n, d, h, w, count = at

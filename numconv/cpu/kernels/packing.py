@@ -114,16 +114,19 @@ def pack_pixels(source, target):
                             fill_pixels(packed + segments[3 * s + 2] + i * plan.pk_w, target, pads, parts, every)
                         continue
                     here = packed + segments[3 * s + 2] + channel * target_size
-                    if low < high:
-                        to = (here + low * plan.pk_w, plan.pk_w)
-                        copy_pixels(call, origin + run[3], step, source, to, target, high - low, channels, parts)
-                    for i in range(pixels - (high - low)):
-                        j = i if i < low else i + (high - low)
-                        w, to = index[j * plan.step_w], (here + j * plan.pk_w, plan.pk_w)
-                        if w < 0:
-                            fill_pixels(to[0], target, pads, parts, channels)
-                        else:
-                            copy_pixels(call, origin + w * call.x_w, step, source, to, target, 1, channels, parts)
+                    # One call for the run of samples (i = -1) and for each border pixel: inlined twice, it would
+                    # take twice as long to compile, and so would a literal 1.
+                    for i in range(-1 if low < high else 0, pixels - (high - low)):
+                        run_pixels, j, from_w = high - low, low, run[3]
+                        if i >= 0:
+                            run_pixels, j = min(1, pixels), i if i < low else i + (high - low)
+                            sample = index[j * plan.step_w]
+                            if sample < 0:
+                                fill_pixels(here + j * plan.pk_w, target, pads, parts, channels)
+                                continue
+                            from_w = sample * call.x_w
+                        to = (here + j * plan.pk_w, plan.pk_w)
+                        copy_pixels(call, origin + from_w, step, source, to, target, run_pixels, channels, parts)
 
     return kernel
 

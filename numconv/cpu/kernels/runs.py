@@ -175,8 +175,19 @@ def transpose_squares(source, source_code, target, target_code, channels, step, 
 
 
 @inlined
-def transpose_near(source, source_code, target, target_code, pixels, channels, step):
-    """Transpose planes whose pixels are `step` values apart (1 or 2, a literal), more than SQUARE of both, by squares.
+def transpose_near(source, source_code, target, target_code, pixels, channels):
+    """Transpose planes whose pixels are neighbours, SQUARE of both at least, by squares, the last of which overlap."""
+    literally(source_code)
+    literally(target_code)
+    for n in range(0, pixels, SQUARE):
+        w = min(n, pixels - SQUARE)
+        here, there = (source[0] + w * size_of(source_code), source[1]), (target[0] + w * target[1], target[1])
+        transpose_squares(here, source_code, there, target_code, channels, 1, 0)
+
+
+@inlined
+def transpose_every(source, source_code, target, target_code, pixels, channels, step):
+    """The same for pixels `step` values apart (a literal), more than SQUARE of them.
 
     The last square of a plane reads as the last vector of `copy_near` does.
     """
@@ -185,15 +196,11 @@ def transpose_near(source, source_code, target, target_code, pixels, channels, s
     literally(step)
     size = size_of(source_code) * step
     for w in range(0, pixels - SQUARE, SQUARE):
-        there = target[0] + w * target[1]
-        transpose_squares(
-            (source[0] + w * size, source[1]), source_code, (there, target[1]), target_code, channels, step, 0
-        )
+        here, there = (source[0] + w * size, source[1]), (target[0] + w * target[1], target[1])
+        transpose_squares(here, source_code, there, target_code, channels, step, 0)
     w = pixels - SQUARE
-    there = target[0] + w * target[1]
-    transpose_squares(
-        (source[0] + w * size, source[1]), source_code, (there, target[1]), target_code, channels, step, 1
-    )
+    here, there = (source[0] + w * size, source[1]), (target[0] + w * target[1], target[1])
+    transpose_squares(here, source_code, there, target_code, channels, step, 1)
 
 
 @inlined
@@ -203,9 +210,9 @@ def transpose(source, step, source_code, target, target_code, pixels, channels):
     literally(target_code)
     size, target_size = size_of(source_code), size_of(target_code)
     if step == size and pixels >= SQUARE and channels >= SQUARE:
-        transpose_near(source, source_code, target, target_code, pixels, channels, 1)
+        transpose_near(source, source_code, target, target_code, pixels, channels)
     elif step == 2 * size and pixels > SQUARE and channels >= SQUARE:
-        transpose_near(source, source_code, target, target_code, pixels, channels, 2)
+        transpose_every(source, source_code, target, target_code, pixels, channels, 2)
     else:
         for c in range(channels):
             here, there = source[0] + c * source[1], target[0] + c * target_size

@@ -182,15 +182,15 @@ def inverse(scalar, lanes, fused, high, wide):
 
 
 @inlined
-def offsets(plan, block, slot, rows):
+def offsets(plan, block, slot, whole):
     """Where the tiles begin in V, as the micro-kernel reads it; the last tile repeats."""
     table = pointer(slot + plan.at_left, "i8")
-    for t in range((block.pixels + rows - 1) // rows * rows):
+    for t in range(whole):
         table[t] = min(t, block.pixels - 1) * plan.v_tile
 
 
-def job(high, wide, rows):
-    """`rows` tiles in a tile of the micro-kernel."""
+def job(high, wide):
+    """The kernel of the module's docstring."""
     down, across = minimal.FORMS[high][0], minimal.FORMS[wide][0]
     points = minimal.points(high) * minimal.points(wide)
 
@@ -205,13 +205,14 @@ def job(high, wide, rows):
         segments(plan, block, call_, slot)
         high_, wide_ = tiles_of(block, down, across)
         block.pixels = block.bn * high_ * wide_
-        offsets(plan, block, slot, rows)
+        visits = (block.pixels + plan.tile_rows - 1) // plan.tile_rows
+        offsets(plan, block, slot, visits * plan.tile_rows)
         step = plan.channels if call_.taps != 0 else plan.slice_channels
         for channel in range(0, plan.channels, step):
             block.channel_0, block.channel_1 = channel, min(channel + step, plan.channels)
             call(plan.pack, stage)
-        visits = (block.pixels + rows - 1) // rows * points * plan.chain_count * plan.slices
-        look_ahead(plan, block, call_, job_number + call_.workers, visits * (block.end_unit - block.first_unit))
+        visits *= points * plan.chain_count * plan.slices * (block.end_unit - block.first_unit)
+        look_ahead(plan, block, call_, job_number + call_.workers, visits)
         block.chain_0, block.chain_1, block.taps = 0, plan.chain_count, plan.taps
         block.left_group = plan.v_point
         for unit in range(block.first_unit, block.end_unit):
