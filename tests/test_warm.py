@@ -82,6 +82,50 @@ def test_what_cannot_be_compiled_is_named(processes):
         list(children.compile_all([("tests.runner_kernels:sine",)] * 3, processes))
 
 
+SHARED = """
+    import subprocess, sys
+    import numpy as np, numconv
+    from numconv.cpu import cache, children
+    {before}
+    compiled, make = [], cache._compile
+    cache._compile = lambda factory, params: compiled.append(factory) or make(factory, params)
+    numconv.set_num_threads({threads})
+    y = numconv.conv2d(np.ones((1, 8, 8, 16), "f4"), np.ones((3, 3, 16, 32), "f4"))
+    assert (y == 144).all()
+    print(len(compiled), children._shared)
+    """
+
+
+@pytest.mark.parametrize(
+    ("before", "threads", "shared"),
+    [
+        ("pass", 2, "True"),
+        ("pass", 1, "False"),
+        ("children._CODE = 'import sys; sys.exit(3)'", 2, "True"),
+        ("children._CODE = 'print(1)'", 2, "True"),
+        ("sys.executable = '/nowhere/python'", 2, "True"),
+        ("sys.executable = ''", 2, "False"),
+    ],
+)
+def test_first_calls_are_shared(before, threads, shared):
+    """Another process compiles a part of the kernels; where it cannot, this one compiles all."""
+    count, flag = run_script(SHARED.format(before=before, threads=threads)).split()
+    assert flag == shared
+    assert int(count) < 5 if before == "pass" and threads == 2 else int(count) == 5
+
+
+def test_a_share_of_what_is_there(monkeypatch):
+    """No process starts for kernels that are kept, or for a few."""
+    monkeypatch.setattr(children, "_start", lambda errors: pytest.fail("a process"))
+    monkeypatch.setattr(children, "_shared", False)
+    monkeypatch.setattr(children, "get_num_threads", lambda: 2)
+    children.share(SCALES[: children.WORTH - 1])
+    for kernel in SCALES:
+        cache.address(*kernel)
+    children.share(SCALES)
+    assert not children._shared
+
+
 def test_children_that_die(monkeypatch):
     monkeypatch.setattr(children, "_CODE", "import sys; sys.exit(3)")
     with pytest.raises(cache.KernelError):

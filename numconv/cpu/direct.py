@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from .._problem import Problem, Triple
-from . import cache, channels
+from . import cache, channels, children
 from .axis import Axis
 from .channels import Channels
 from .integers import Lanes
@@ -204,6 +204,7 @@ def record(p: Problem, layout: Layout | Channels, cpu: Machine) -> Schedule:
     """Schedule a problem in a layout: load or compile its kernels, write its PLAN record."""
     parts = layout.parts
     acc_code, kernels = parts.sums, kernels_of(p, layout, cpu)
+    children.share(kernels.values())
     stages = {name: cache.address(*kernel) for name, kernel in kernels.items() if kernel != WORKER}
     job = stages.pop("job")
     # In tiles uint64 would be signed, and what is wide is not the sum.

@@ -22,7 +22,7 @@ from math import prod
 import numpy as np
 
 from .._problem import KC, Problem
-from . import cache, direct, runner, tiles
+from . import cache, children, direct, runner, tiles
 from .direct import RELU, Schedule, code_of
 from .kernels import minimal
 from .machine import machine
@@ -316,6 +316,7 @@ def record(p: Problem, layout: Winograd) -> Schedule:
     tables["chains"] = np.array(layout.chains, np.int64)
     tables["direct_chains"] = np.array([begin for begin, _ in layout.parts.chains] + [1 << 62], np.int64)
     every = kernels_of(layout)
+    children.share(every.values())
     kernels = {name: cache.address(*kernel) for name, kernel in every.items() if kernel != direct.WORKER}
     job, _ = kernels.pop("job"), kernels.pop("weights")
     shared = {name: table.ctypes.data for name, table in tables.items()} | direct.axes_fields(p, layout)

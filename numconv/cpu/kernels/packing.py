@@ -19,7 +19,17 @@ from numba import literally
 
 from .casts import load_as
 from .intrinsics import SIZES, block_record, call_record, inlined, pass_record, plan_record, pointer, size_of
-from .runs import copy_last, copy_rows, copy_rows_apart, copy_run, fill_pixels, fill_run, transpose
+from .runs import (
+    copy_apart,
+    copy_last,
+    copy_rows,
+    copy_rows_apart,
+    copy_run,
+    copy_together,
+    fill_pixels,
+    fill_run,
+    transpose,
+)
 
 PADDING = -(1 << 62)
 """Instead of the offset of a row that is padding."""
@@ -70,18 +80,18 @@ def copy_pixels(call, origin, step, source_code, target, target_code, pixels, ch
     size, target_size = size_of(source_code), size_of(target_code)
     if call.x_c == parts * size:
         if step == channels * size and target[1] == channels * target_size:
-            copy_run(origin, size, source_code, target[0], target_size, target_code, pixels * channels)
+            copy_together(origin, source_code, target[0], target_code, pixels * channels)
         else:
             for w in range(pixels):
                 here = origin + w * step
-                copy_run(here, size, source_code, target[0] + w * target[1], target_size, target_code, channels)
+                copy_together(here, source_code, target[0] + w * target[1], target_code, channels)
     elif parts == 1:
         transpose((origin, call.x_c), step, source_code, target, target_code, pixels, channels)
     else:
         for w in range(pixels):
             for part in range(parts):
                 here, there = origin + w * step + part * size, target[0] + w * target[1] + part * target_size
-                copy_run(here, call.x_c, source_code, there, parts * target_size, target_code, channels // parts)
+                copy_apart(here, call.x_c, source_code, there, parts * target_size, target_code, channels // parts)
 
 
 def pack_pixels(source, target):

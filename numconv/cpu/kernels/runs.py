@@ -38,8 +38,28 @@ def copy_near(source, source_code, target, target_code, count, step):
 
 
 @inlined
+def copy_together(source, source_code, target, target_code, count):
+    """Copy and convert neighbours to neighbours."""
+    literally(source_code)
+    literally(target_code)
+    if count > 4:
+        copy_near(source, source_code, target, target_code, count, 1)
+    else:
+        copy_apart(source, size_of(source_code), source_code, target, size_of(target_code), target_code, count)
+
+
+@inlined
+def copy_apart(source, source_step, source_code, target, target_step, target_code, count):
+    """Copy and convert values at any constant steps, one by one."""
+    literally(source_code)
+    literally(target_code)
+    for i in range(count):
+        move(source + i * source_step, source_code, target + i * target_step, target_code, 1, 1, 0)
+
+
+@inlined
 def copy_run(source, source_step, source_code, target, target_step, target_code, count):
-    """Copy and convert `count` values at constant steps."""
+    """Copy and convert `count` values at constant steps, by vectors up to every fourth: four times `copy_together`."""
     literally(source_code)
     literally(target_code)
     size = size_of(source_code)
@@ -53,8 +73,7 @@ def copy_run(source, source_step, source_code, target, target_step, target_code,
     elif near and source_step == 4 * size:
         copy_near(source, source_code, target, target_code, count, 4)
     else:
-        for i in range(count):
-            move(source + i * source_step, source_code, target + i * target_step, target_code, 1, 1, 0)
+        copy_apart(source, source_step, source_code, target, target_step, target_code, count)
 
 
 @inlined
@@ -216,5 +235,4 @@ def transpose(source, step, source_code, target, target_code, pixels, channels):
     else:
         for c in range(channels):
             here, there = source[0] + c * source[1], target[0] + c * target_size
-            for w in range(pixels):
-                move(here + w * step, source_code, there + w * target[1], target_code, 1, 1, 0)
+            copy_apart(here, step, source_code, there, target[1], target_code, pixels)
