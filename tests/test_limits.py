@@ -134,37 +134,106 @@ def test_interrupts_of_long_calls(setup, call):
     assert is_soon(taken), taken
 
 
+LIMITED = """
+    import pathlib, resource, threading, time
+    import numpy as np, numconv
+
+    def leave(megabytes):
+        used = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + (megabytes << 20), resource.RLIM_INFINITY))
+
+    def leave_all():
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+
+    def refused(words, function, *arguments, **options):
+        try:
+            function(*arguments, **options)
+        except MemoryError as error:
+            assert all(word in str(error) for word in words), error
+        else:
+            raise SystemExit("enough memory?")
+    """
+
+
 @linux
 def test_no_memory_is_said_before_anything_is_written():
     run_script(
-        """
-        import pathlib, resource
-        import numpy as np, numconv
-        w = np.ones((3, 3, 2, 2), "f4")
-        numconv.conv2d(np.ones((8, 8, 2), "f4"), w)  # compiled without a limit
-        used = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (used + (220 << 20),) * 2)
+        LIMITED
+        + """
+    w = np.ones((3, 3, 2, 2), "f4")
+    x = np.broadcast_to(np.float32(1), (4, 3000, 3000, 2))
+    swapped = np.broadcast_to(np.ones((1, 1, 1), ">f4"), (6000, 6000, 2))
+    many = np.broadcast_to(np.float32(1), (3, 3, 2, 20_000_000))
+    out = np.full((4, 4, 2), 7, "f4")
+    for small, weights, stride in ((x[0, :8, :8], w, 1), (x[0, :300], w, 1), (swapped[:1600, :1600], w, 1500),
+                                   (x[0, :3, :3], many[..., :20_000], 1)):
+        numconv.conv2d(small, weights, stride=stride)  # compiled without a limit
+    leave(64)
+    refused(["conv2d: no memory for the result", "(4, 2998, 2998, 2)", "287616128 bytes"], numconv.conv2d, x, w)
+    refused(["conv2d: no memory to work in", "(6000, 6000, 2)"], numconv.conv2d, swapped, w, stride=1500, out=out)
+    assert (out == 7).all()
+    refused(["conv2d: no memory for tables and packed weights", "f20000000"], numconv.conv2d, x[0, :3, :3], many)
+    y = numconv.conv2d(np.ones((8, 8, 2), "f4"), w)
+    assert (y == 18).all()
+    """
+    )
 
-        def refused(words, function, *arguments, **options):
-            try:
-                function(*arguments, **options)
-            except MemoryError as error:
-                assert all(word in str(error) for word in words), error
-            else:
-                raise SystemExit("enough memory?")
 
-        x = np.broadcast_to(np.float32(1), (4, 3000, 3000, 2))
-        refused(["conv2d: no memory for the result", "(4, 2998, 2998, 2)", "287616128 bytes"], numconv.conv2d, x, w)
-        out = np.zeros((2998, 1, 1, 2), "f4")
-        swapped = np.broadcast_to(np.ones((1, 1, 1), ">f4"), (6000, 6000, 2))
-        out = np.full((4, 4, 2), 7, "f4")
-        refused(["conv2d: no memory to work in", "(6000, 6000, 2)"], numconv.conv2d, swapped, w, stride=1500, out=out)
+@linux
+def test_no_memory_for_a_first_call(tmp_path):
+    """LLVM, Numba and kernels that find no room: MemoryError in time, where they would end or spoil the process."""
+    run_script(
+        LIMITED
+        + """
+    x, w, out = np.ones((8, 8, 16), "f4"), np.ones((3, 3, 16, 32), "f4"), np.full((6, 6, 32), 7, "f4")
+    leave(8)
+    refused(["to load LLVM"], lambda: numconv.conv2d)
+    for room, word in ((200, "import Numba"), (200, "import Numba"), (325, "compile"), (40, "compile")):
+        leave(room)
+        refused(["conv2d: no memory for tables and packed weights", f"MiB of address space to {word}"],
+                numconv.conv2d, x, w, out=out)
         assert (out == 7).all()
-        many = np.broadcast_to(np.float32(1), (3, 3, 2, 20_000_000))
-        refused(["conv2d: no memory for tables and packed weights", "f20000000"], numconv.conv2d, x[0, :3, :3], many)
-        y = numconv.conv2d(np.ones((8, 8, 2), "f4"), w)
-        assert (y == 18).all()
-        """
+    leave_all()
+    assert (numconv.conv2d(x, w, out=out) == 144).all()
+    """,
+        NUMCONV_CACHE_DIR=str(tmp_path / "cache"),
+    )
+
+
+@linux
+def test_no_memory_for_threads():
+    """OpenMP ends the process where it gets no threads: the pool does the work, until there is room."""
+    run_script(
+        LIMITED
+        + """
+    import numba
+    from numconv.cpu import layer
+
+    x, w = np.ones((1, 128, 128, 32), "f4"), np.ones((3, 3, 32, 32), "f4")
+    numconv.conv2d(x, w, method="direct", threads=1)
+    right, go = [], [threading.Event(), threading.Event()]
+
+    def call():
+        for event in go:
+            event.wait(30)
+            right.append((numconv.conv2d(x, w, method="direct", threads=4) == 288).all())
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    leave(30)  # not enough to compile the parallel function
+    assert (numconv.conv2d(x, w, method="direct", threads=4) == 288).all() and layer.name() is None
+    leave_all()
+    assert (numconv.conv2d(x, w, method="direct", threads=4) == 288).all() and layer.name() in ("omp", None)
+    leave(12)  # not enough for four threads of a thread's own
+    go[0].set()
+    while not right:
+        time.sleep(0.01)
+    leave_all()
+    go[1].set()
+    thread.join()
+    assert right == [True, True]
+    """,
+        NUMBA_NUM_THREADS="4",
     )
 
 

@@ -22,6 +22,7 @@ import llvmlite
 
 from . import importing, native, store
 from .machine import machine
+from .memory import ask_for
 from .store import cache_directory, clear, info
 
 __all__ = ["Kernel", "KernelError", "Parameter", "address", "cache_directory", "clear", "drop", "emit_assembly", "info"]
@@ -43,6 +44,9 @@ _NUMBA_SETTINGS = (
 
 # What makes code besides the kernels' own modules; what plans and schedules decide comes to them as parameters.
 _BESIDE = ("native.py", "records.py", "target.py")
+
+COMPILE_BYTES, LOAD_BYTES = 96 << 20, 16 << 20
+"""Address space asked for before LLVM is: kernels took up to 32 MiB (the first; others 8) and 4."""
 
 _ADDRESSES: dict[str, int] = {}
 _REFUSED: set[str] = set()
@@ -84,14 +88,20 @@ def _load(factory: str, params: tuple[Parameter, ...]) -> int:
         raise KernelError("failed before", [kernel], known=True)
     try:
         try:
-            return native.load(_object_code(factory, params))
+            return _loaded(factory, params)
         except native.NotObjectCode:
             store.remove(_file_name(factory), _key(factory, params))
-            return native.load(_object_code(factory, params))
+            return _loaded(factory, params)
     except MemoryError:
         raise
     except Exception as error:  # whatever Numba and LLVM may think of
         raise KernelError(f"cannot be made ({type(error).__name__}: {error})", [kernel]) from error
+
+
+def _loaded(factory: str, params: tuple[Parameter, ...]) -> int:
+    code = _object_code(factory, params)
+    ask_for(LOAD_BYTES, f"to load {factory}{params}")
+    return native.load(code)
 
 
 def refuse(kernels: Iterable[Kernel]) -> None:
@@ -135,6 +145,7 @@ def _object_code(factory: str, params: tuple[Parameter, ...]) -> bytes:
 def _compile(factory: str, params: tuple[Parameter, ...]) -> str:
     """Optimised IR of a kernel. Imports Numba (0.3 s; SciPy, where installed, comes with it: 0.2 s more)."""
     target = importing.target()
+    ask_for(COMPILE_BYTES, f"to compile {factory}{params}")
     module, function = _split(factory)
     return target.kernel_ir(getattr(importlib.import_module(module), function)(*params))
 

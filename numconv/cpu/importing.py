@@ -12,7 +12,11 @@ import sys
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import ModuleType
 
+from .memory import ask_for
+
 _NAME = f"{__package__}.target"
+IMPORT_BYTES = 320 << 20
+"""Address space asked for before Numba is imported: it took 209 MiB, and half of it could not be imported again."""
 
 
 def target() -> ModuleType:
@@ -25,6 +29,7 @@ def whole() -> None:
     """Import Numba, if nobody has."""
     global _begun
     if _begun is None and "numba" not in sys.modules:
+        ask_for(IMPORT_BYTES, "to import Numba")
         _begun = _begin()
     if _begun is not None:
         try:

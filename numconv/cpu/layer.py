@@ -21,11 +21,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from . import importing
+from .memory import ask_for
 
 Parallel = Callable[[int, int, int], None]
 
 WORTH_IMPORT = 30.0
 """Seconds of work from which Numba is imported for its threads: that takes 0.7 s, and a call gains 30 us."""
+
+COMPILE_BYTES = 192 << 20
+"""Address space asked for before Numba compiles the parallel function: that took 136 MiB."""
+STACK_BYTES = 16 << 20
+"""The same for each of OpenMP's threads: where the system gives none, OpenMP ends the process."""
 
 
 class _Busy(Exception):
@@ -48,6 +54,17 @@ def parallel(seconds: float) -> Parallel | None:
     return None if _found is _UNKNOWN else _found  # type: ignore[return-value]
 
 
+def has_room(workers: int) -> bool:
+    """Whether OpenMP can have so many threads for this one, or has them from the call before."""
+    if workers > getattr(_here, "workers", 0):
+        try:
+            ask_for(workers * STACK_BYTES, "for OpenMP")
+        except MemoryError:
+            return False
+    _here.workers = workers  # of a larger team before, OpenMP ends the others
+    return True
+
+
 def name() -> str | None:
     """The threading layer that Numba has started, if any."""
     return getattr(sys.modules.get("numba.np.ufunc.parallel"), "_threading_layer", None)
@@ -58,10 +75,12 @@ def _find() -> None:
     try:
         importing.whole()
         wanted = None if _inherited else _predict()
+        if wanted == _USED:
+            ask_for(COMPILE_BYTES, "for Numba's threads")
         if wanted == _USED and name() is None:
             _start()
         _found = _compile() if wanted == _USED else None
-    except _Busy:
+    except (_Busy, MemoryError):
         pass
     except Exception:  # a layer that cannot be loaded, or Numba without JIT: the pool needs neither
         _found = None
@@ -142,6 +161,7 @@ def _in_child() -> None:
     _lock.release()
 
 
+_here = threading.local()
 _found: object = _UNKNOWN
 _inherited = False
 _lock = threading.RLock()  # held across a fork: a child cannot import what another thread of its parent half imported

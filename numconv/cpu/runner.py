@@ -73,7 +73,7 @@ def _serial(call: array[int], call_address: int, jobs: int, seconds: float) -> N
 def _parallel(call: array[int], call_address: int, jobs: int, workers: int, seconds: float) -> None:
     address, work, _ = _worker()
     compiled = layer.parallel(seconds)
-    if compiled is None:
+    if compiled is None or not layer.has_room(workers):
         _in_slices(call, jobs, workers, seconds, lambda: pool.run(work, call, call_address, workers))
     else:
         _in_slices(call, jobs, workers, seconds, lambda: _numba(compiled, address, call_address, workers))
