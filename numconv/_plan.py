@@ -17,7 +17,6 @@ from ._views import canonical, canonical_strides, flat_strides
 from .cpu import direct, execute, integers, methods
 from .cpu.machine import machine
 from .cpu.memory import address_of, cast
-from .cpu.winograd import Winograd
 
 Frame = ConvFrame | BankFrame
 _MANY = 1 << 31
@@ -44,9 +43,9 @@ class Engine:
         if problem.method != "reference":
             if w.size > _MANY:
                 _empty(name, w.shape, problem.compute, "packed weights")  # which is as large
-            method = methods.choice(name, self.kernel_problem)
+            tried = methods.choice(name, self.kernel_problem)
             try:
-                self.pieces = execute.pieces_of(self.kernel_problem.flat, w, bias, threads, method)
+                self.pieces = execute.pieces_of(self.kernel_problem.flat, w, bias, threads, tried)
             except MemoryError as error:
                 raise MemoryError(
                     f"{name}: no memory for tables and packed weights ({descriptor(problem)}): {error}"
@@ -57,7 +56,7 @@ class Engine:
         """The method that computes the result."""
         if self.pieces is None:
             return "reference"
-        return "winograd" if isinstance(self.pieces[0].schedule.layout, Winograd) else "direct"
+        return self.pieces[0].schedule.layout.method
 
     def run(self, x: np.ndarray, x_axes: tuple, out: np.ndarray, o_axes: tuple, threads: int | None) -> None:
         """Fill `out`, which does not overlap `x`."""
@@ -299,9 +298,8 @@ def descriptor(p: Problem) -> str:
 def describe(schedule: direct.Schedule) -> str:
     """How a schedule computes: lane order, tile, blocks."""
     layout = schedule.layout
-    form, chains = "", len(layout.parts.chains)
-    if isinstance(layout, Winograd):
-        form, chains = f"{layout.name}, ", len(layout.chains) - 1
+    if layout.method != "direct":
+        return methods.OTHERS[layout.method].describe(schedule)
     order = {
         "filters": "filters in lanes",
         "pixels": "pixels in lanes",
@@ -309,11 +307,10 @@ def describe(schedule: direct.Schedule) -> str:
         "rolling": "pixels in lanes, a tile rolls down columns",
         "planes": "pixels in lanes, output rows of planes a tile",
         "channels": "channels in lanes",
-        "winograd": "filters in lanes",
     }
     block = "x".join(map(str, layout.block))
     return (
-        f"{form}{order[layout.order]}, tile {layout.rows}x{layout.vecs}x{layout.lanes} {layout.parts.scalar}, "
-        f"{schedule.blocks} blocks of {block} pixels, {chains} chains, "
+        f"{order[layout.order]}, tile {layout.rows}x{layout.vecs}x{layout.lanes} {layout.parts.scalar}, "
+        f"{schedule.blocks} blocks of {block} pixels, {len(layout.parts.chains)} chains, "
         f"{schedule.slot_bytes} bytes a worker"
     )

@@ -44,7 +44,7 @@ class Channels:
     most_units: int  # of a job
     item: int
 
-    order = "channels"
+    method, order = "direct", "channels"
 
     @property
     def width(self) -> int:

@@ -62,7 +62,7 @@ class Schedule:
     @cached_property
     def seconds(self) -> float:
         """Roughly what one worker takes for a sample: for the choice of runner and the length of slices."""
-        if self.layout.order in ("channels", "winograd"):
+        if self.layout.method != "direct" or self.layout.order == "channels":
             return self.layout.cycles / 3e9  # type: ignore[union-attr]
         return self.problem.flops / 60e9
 
@@ -115,7 +115,7 @@ class Schedule:
 
     def taps_at(self, strides: tuple[int, ...]) -> int:
         """Address of the step offsets in the input itself, for its canonical strides (n, d, h, w, c)."""
-        if self.layout.order in ("channels", "winograd"):
+        if self.layout.method != "direct" or self.layout.order == "channels":
             return self.plan_address  # each block has a table of its own: anything but 0
         table = self._taps_at.get(strides[1:])
         if table is None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._problem import Problem
-from . import direct, integers, kept, proof, runner, winograd
+from . import direct, integers, kept, methods, proof, runner
 from .channels import Channels
 from .direct import Schedule
 from .integers import Lanes
@@ -34,7 +34,7 @@ class Piece(NamedTuple):
     bias_address: int
     part: int
     skip: bool = False  # products of padding: see `kernels.order`
-    given: tuple[np.ndarray, np.ndarray] | None = None  # winograd: weights as they were, and their address and strides
+    given: tuple[np.ndarray, np.ndarray] | None = None  # weights as they were, and where they lie: `methods`
 
 
 class Launch(NamedTuple):
@@ -48,15 +48,15 @@ class Launch(NamedTuple):
 
 
 def pieces_of(
-    problem: Problem, w: np.ndarray, bias: np.ndarray | None, threads: int | None, method: str = "direct"
+    problem: Problem, w: np.ndarray, bias: np.ndarray | None, threads: int | None, tried: tuple[str, ...] = ()
 ) -> list[Piece] | None:
     """Pack the weights (canonical) of a problem; None where its kernels failed their proof.
 
-    Those that `winograd` cannot take are left to `direct`.
+    Of the methods that are to be tried the first one takes it that can compute these weights; `direct` can.
     """
-    piece = _transformed(problem, w, bias, threads) if method == "winograd" else None
-    if piece is not None:
-        return [piece]
+    for name in tried:
+        if name in methods.OTHERS and (piece := _transformed(name, problem, w, bias, threads)) is not None:
+            return [piece]
     lanes = lanes_of(problem, w, bias)
     schedule = problem.schedules.get(lanes)
     if schedule is None:
@@ -64,7 +64,7 @@ def pieces_of(
         if schedule is None:
             return None
     w = integers.operand(w, lanes)
-    assert not isinstance(schedule.layout, winograd.Winograd)
+    assert isinstance(schedule.layout, Layout | Channels)
     if packing_of(schedule.layout, w, lanes.scalar) is None:
         weights = direct.pack_weights(schedule, w)
         skip = schedule.skips and bool(np.isfinite(weights).all())
@@ -100,17 +100,19 @@ def pieces(schedule: Schedule, weights: np.ndarray, bias: np.ndarray | None, ski
     ]
 
 
-def _transformed(problem: Problem, w: np.ndarray, bias: np.ndarray | None, threads: int | None) -> Piece | None:
-    """The weights of a problem transformed for `winograd`, if they can be, by kernels that are proved."""
-    schedule = problem.schedules.get(kept.WINOGRAD)
-    if schedule is None and kept.WINOGRAD not in problem.schedules:
-        schedule = kept.build_winograd(problem)
+def _transformed(
+    name: str, problem: Problem, w: np.ndarray, bias: np.ndarray | None, threads: int | None
+) -> Piece | None:
+    """The weights of a problem packed for another method, if they can be, by kernels that are proved."""
+    schedule = problem.schedules.get(name)
+    if schedule is None and name not in problem.schedules:
+        schedule = kept.build_other(problem, name)
     return None if schedule is None else transformed(schedule, w, bias, threads or runner.default_workers())
 
 
 def transformed(schedule: Schedule, w: np.ndarray, bias: np.ndarray | None, workers: int) -> Piece | None:
-    """Weights transformed for `winograd`, if they can be."""
-    packed = winograd.pack(schedule, w, workers)
+    """Weights packed for the method of a schedule, if they can be."""
+    packed = methods.OTHERS[schedule.layout.method].pack(schedule, w, workers)
     if packed is None:
         return None
     weights, own, place = packed

@@ -19,9 +19,6 @@ MOST_BYTES = 32 << 20
 OBJECT_BYTES = 8 << 10
 """Of a schedule besides its tables: records, layout, launches."""
 
-WINOGRAD = Lanes("winograd")
-"""Under which a problem keeps the schedule of that method."""
-
 
 def build(problem: Problem, lanes: Lanes) -> Schedule | None:
     """Build the schedule of a problem in some lanes, and keep it; None (kept too) where its kernels fail."""
@@ -32,16 +29,16 @@ def build(problem: Problem, lanes: Lanes) -> Schedule | None:
     return _keep(problem, lanes, schedule)
 
 
-def build_winograd(problem: Problem) -> Schedule | None:
-    """The same for the method of that name."""
-    schedule = proof.build_winograd(problem)
+def build_other(problem: Problem, method: str) -> Schedule | None:
+    """The same for a method besides `direct`; under its name."""
+    schedule = proof.build_other(problem, method)
     if schedule is None:
-        problem.schedules[WINOGRAD] = None
+        problem.schedules[method] = None
         return None
-    return _keep(problem, WINOGRAD, schedule)
+    return _keep(problem, method, schedule)
 
 
-def _keep(problem: Problem, lanes: Lanes, schedule: Schedule) -> Schedule:
+def _keep(problem: Problem, lanes: Lanes | str, schedule: Schedule) -> Schedule:
     global _bytes
     size = schedule.table_bytes + OBJECT_BYTES
     with _lock:
@@ -61,7 +58,7 @@ def _reset() -> None:
     _order, _bytes, _lock = deque(), 0, threading.Lock()
 
 
-_order: deque[tuple[Problem, Lanes, int]]
+_order: deque[tuple[Problem, Lanes | str, int]]
 _bytes: int
 _lock: threading.Lock
 _reset()

@@ -1,11 +1,20 @@
-"""Which method computes a problem: the one that is asked for or the cheapest, by the sizes and types alone."""
+"""Which method computes a problem: the one that is asked for or the cheapest, by the sizes and types alone.
+
+A method besides `direct` is a module, with what `Method` says, and a row of `OTHERS`.
+"""
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
 
 from .._problem import Problem
 from . import winograd
+from .direct import Schedule
+
+Packed = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 DIRECT_FLOPS = 55.0
 """Floating-point operations a cycle of `direct` in float32, on layers for which another method competes."""
@@ -15,22 +24,56 @@ and a function transforms its weights for every call. (7x7x512: estimated 1.16; 
 one, as a function 0.93 and 0.52. 14x14x256: 1.7; 1.8 planned, 1.0 as a function of one sample.)"""
 
 
-def choice(name: str, problem: Problem) -> str:
-    """The method of a problem; NotImplementedError in the name of a function, where it cannot compute the problem."""
-    method = chosen(problem)
-    if method == "winograd" and (reason := winograd.refusal(problem)):
-        raise NotImplementedError(f"{name}: method is 'winograd', which computes {reason}; use 'auto' or 'direct'")
-    return method
+class Method(Protocol):
+    """What the module of a method has. `UNFIT` is the reason why weights cannot be computed by it."""
+
+    UNFIT: str
+
+    def refusal(self, problem: Problem) -> str:
+        """Why the problem cannot be computed by it: "(it computes) only ..."; "" if it can."""
+
+    def reluctance(self, problem: Problem) -> str:
+        """Why `auto` leaves a problem that it can compute to others; "" if it does not."""
+
+    def cost(self, problem: Problem) -> float:
+        """Estimated cycles for a sample; may change bits, so no memory layout has a say."""
+
+    def build(self, problem: Problem) -> Schedule:
+        """Schedule a problem that is not refused; the layout names its `method`."""
+
+    def pack(self, schedule: Schedule, w: np.ndarray, workers: int) -> Packed | None:
+        """Weights as kernels read them, as they were, and where these lie (CALL.given); None where they do not do."""
+
+    def small(self, schedule: Schedule) -> Schedule | None:
+        """Schedule a small problem with the same kernels, to prove them; None if there is none."""
+
+    def describe(self, schedule: Schedule) -> str:
+        """How it goes about it, in a line."""
+
+
+OTHERS: dict[str, Method] = {"winograd": winograd}
+
+
+def choice(name: str, problem: Problem) -> tuple[str, ...]:
+    """The methods to try in turn; NotImplementedError in the name of a function, where the one asked for cannot."""
+    asked = problem.method
+    if asked in OTHERS and (reason := OTHERS[asked].refusal(problem)):
+        raise NotImplementedError(f"{name}: method is {asked!r}, which computes {reason}; use 'auto' or 'direct'")
+    return chosen(problem)
 
 
 @lru_cache(maxsize=1024)
-def chosen(problem: Problem) -> str:
-    """The method that is asked for, or that costs least."""
+def chosen(problem: Problem) -> tuple[str, ...]:
+    """The method that is asked for, or those estimated to be clearly faster than `direct`, the cheapest first.
+
+    Each but the last may turn out not to do for the weights: `direct` comes after all others.
+    """
     if problem.method != "auto":
-        return problem.method
-    if winograd.refusal(problem) or winograd.reluctance(problem):
-        return "direct"
-    return "winograd" if winograd.cost(problem) * MARGIN < direct_cycles(problem) else "direct"
+        return tuple(dict.fromkeys((problem.method, "direct")))
+    able = [name for name, method in OTHERS.items() if not (method.refusal(problem) or method.reluctance(problem))]
+    costs = {name: OTHERS[name].cost(problem) for name in able}
+    fast = [name for name in able if costs[name] * MARGIN < direct_cycles(problem)]
+    return (*sorted(fast, key=costs.__getitem__), "direct")
 
 
 def direct_cycles(problem: Problem) -> float:
@@ -42,17 +85,19 @@ def direct_cycles(problem: Problem) -> float:
 
 def considered(problem: Problem, taken: str) -> dict[str, str]:
     """What speaks for or against each method, `taken` being the one that was taken."""
-    refusal = winograd.refusal(problem)
-    if refusal:
-        return {"direct": "the only one", "winograd": f"refused: it computes {refusal}"}
-    reasons = {
-        "direct": f"{direct_cycles(problem):.2g} cycles a sample, estimated",
-        "winograd": f"{winograd.cost(problem):.2g} cycles a sample, estimated",
-    }
-    if problem.method != "auto":
+    reasons = {"direct": f"{direct_cycles(problem):.2g} cycles a sample, estimated"}
+    for name, method in OTHERS.items():
+        if refusal := method.refusal(problem):
+            reasons[name] = f"refused: it computes {refusal}"
+            continue
+        reasons[name] = f"{method.cost(problem):.2g} cycles a sample, estimated"
+        if problem.method == "auto" and (reluctance := method.reluctance(problem)):
+            reasons[name] += f"; not taken by itself: {reluctance}"
+    if problem.method in reasons:
         reasons[problem.method] += "; asked for"
-    elif winograd.reluctance(problem):
-        reasons["winograd"] += f"; not taken by itself: {winograd.reluctance(problem)}"
-    if chosen(problem) == "winograd" != taken:
-        reasons["winograd"] += "; refused: a filter is not finite, or all of it is too small or too large"
+    elif all(reason.startswith("refused") for name, reason in reasons.items() if name != "direct"):
+        reasons["direct"] = "the only one"
+    tried = chosen(problem)
+    for name in tried[: tried.index(taken)] if taken in tried else ():
+        reasons[name] += f"; refused: {OTHERS[name].UNFIT}"
     return reasons

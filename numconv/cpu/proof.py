@@ -18,7 +18,7 @@ import numpy as np
 from .._config import versions
 from .._problem import Problem
 from .._views import canonical_strides
-from . import cache, direct, exercise, runner, winograd
+from . import cache, direct, exercise, methods, runner
 from .cache import Kernel, KernelError
 from .channels import Channels
 from .direct import Schedule
@@ -56,13 +56,14 @@ def build(problem: Problem, lanes: Lanes) -> Schedule | None:
     return _twice(attempt)
 
 
-def build_winograd(problem: Problem) -> Schedule | None:
-    """The same for the method of that name: near the exact result, which its transforms round."""
+def build_other(problem: Problem, name: str) -> Schedule | None:
+    """The same for a method besides `direct`: near the exact result, which it rounds as it likes."""
+    method = methods.OTHERS[name]
 
     def attempt() -> Schedule:
-        schedule = winograd.build(problem)
+        schedule = method.build(problem)
         fresh = schedule.kernels - _proved
-        if fresh and not _transforms(schedule):
+        if fresh and not _is_near(method.small(schedule)):
             raise KernelError("computed a wrong result", fresh)
         _proved.update(fresh)
         return schedule
@@ -70,19 +71,17 @@ def build_winograd(problem: Problem) -> Schedule | None:
     return _twice(attempt)
 
 
-def _transforms(schedule: Schedule) -> bool:
-    """Whether the kernels of a schedule solve a small problem in both transforms' tails, and by `direct` again."""
+def _is_near(small: Schedule | None) -> bool:
+    """Whether the kernels of a small schedule solve its problem, and where a sample is infinite."""
     from . import execute
 
-    p = exercise.for_winograd(schedule.problem)
-    layout = winograd.alike(schedule.layout, p)  # type: ignore[arg-type]
-    if layout is None:
+    if small is None:
         return True
-    small = winograd.record(p, layout)
+    p = small.problem
     x, w, bias = exercise.arrays(p)
     for infinite in (False, True):
         if infinite:
-            x[0, 0, 4, 4, 1] = np.inf
+            x[tuple(size // 2 for size in x.shape)] = np.inf
         with np.errstate(invalid="ignore"):
             wanted = exercise.expected(p, x, w, bias)
         shape = wanted.shape if p.channels_last else tuple(wanted.shape[i] for i in (0, 4, 1, 2, 3))

@@ -99,6 +99,8 @@ class Layout:
     item: int
     acc_item: int
 
+    method = "direct"
+
     @property
     def width(self) -> int:
         """Lanes of a tile."""

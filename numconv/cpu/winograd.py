@@ -22,7 +22,7 @@ from math import prod
 import numpy as np
 
 from .._problem import KC, Problem
-from . import cache, children, direct, runner, tiles
+from . import cache, children, direct, exercise, runner, tiles
 from .direct import RELU, Schedule, code_of
 from .kernels import minimal
 from .machine import machine
@@ -38,6 +38,8 @@ FAR, NEAR = 0.12, 0.03
 """Cycles to read a byte of weights from memory, and from a third-level cache."""
 SLICE_CHANNELS = 64
 """Channels that are made innermost at a time."""
+UNFIT = "a filter is not finite, or all of it is too small or too large"
+"""Why weights cannot be transformed."""
 LEAST_CHANNELS = 32
 """And filters, of a group, from which `auto` takes this method."""
 FORMS = {(3, 3): (("4", "4"), ("2", "2"))}
@@ -57,7 +59,7 @@ class Winograd:
     samples: int  # of a block
     item: int
 
-    order = "winograd"
+    method = order = "winograd"
     most_units = 1 << 30
 
     @property
@@ -282,6 +284,26 @@ def build(problem: Problem) -> Schedule:
     found = best(problem)
     assert found is not None
     return record(problem, found[0])
+
+
+def small(schedule: Schedule) -> Schedule | None:
+    """That of a problem with tails of both transforms."""
+    layout = schedule.layout
+    assert isinstance(layout, Winograd)
+    problem = exercise.for_winograd(schedule.problem)
+    found = alike(layout, problem)
+    return None if found is None else record(problem, found)
+
+
+def describe(schedule: Schedule) -> str:
+    """Form, tile, blocks."""
+    layout = schedule.layout
+    assert isinstance(layout, Winograd)
+    block = "x".join(map(str, layout.block))
+    return (
+        f"{layout.name}, tile {layout.rows}x{layout.vecs}x{layout.lanes} {layout.parts.scalar}, "
+        f"{schedule.blocks} blocks of {block} pixels, {schedule.slot_bytes} bytes a worker"
+    )
 
 
 def alike(layout: Winograd, problem: Problem) -> Winograd | None:
