@@ -12,7 +12,7 @@ import pytest
 from .campaign import child, mutants, stress
 from .campaign.__main__ import main
 from .campaign.mutant_list import MUTANTS
-from .campaign.report import BEGIN, END, Row, about, markdown
+from .campaign.report import BEGIN, END, Row, about, markdown, together
 from .running import TESTS
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="forks, signals and guard pages of Linux")
@@ -105,6 +105,21 @@ def test_failures_are_counted_and_shown(capsys, monkeypatch, tmp_path):
     text = readme.read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
     assert "| something | 10 | 2 |  |" in text
+
+
+def test_runs_add_up(tmp_path, monkeypatch, capsys):
+    """An earlier run's file: counts are summed, the worst is kept, failures are not forgotten."""
+    first = Row("exact", "problems", 10, 0, "{kinds} kinds, worst {worst:.1f}", [], {"kinds": 2, "worst": 3.0})
+    first.fail("it broke")
+    file = tmp_path / "first.json"
+    file.write_text(json.dumps(about([first], 60, 0, 60.0)))
+    module = type(sys)("tests.campaign.exact")
+    second = Row("exact", "problems", 5, 0, "{kinds} kinds, worst {worst:.1f}", [], {"kinds": 1, "worst": 4.0})
+    module.run = lambda budget: [second]
+    monkeypatch.setitem(sys.modules, "tests.campaign.exact", module)
+    assert main(["--part", "exact", "--seconds", "1", "--add", str(file), "--markdown"]) == 1
+    assert "| problems | 15 | 1 | 3 kinds, worst 4.0 |" in capsys.readouterr().out
+    assert [row.what for row in together([[first], [Row("exact", "others", 1)]])] == ["problems", "others"]
 
 
 def test_the_readme_has_the_table():

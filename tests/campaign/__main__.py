@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 from .budget import Budget
-from .report import BEGIN, END, Row, about, line, markdown
+from .report import BEGIN, END, Row, about, line, markdown, together
 
 SHARES = {"exact": 4, "bounds": 3, "guard": 2, "stress": 5, "faults": 5, "mutants": 5, "cpus": 1}
 """The parts, and how the time is shared among those that are asked for."""
@@ -25,6 +25,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--part", action="append", choices=SHARES, help="only this part; may be repeated")
     parser.add_argument("--processes", type=int, default=0, help="at a time (default: as many as CPUs)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures and failures")
+    parser.add_argument(
+        "--add",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="and what such a file of an earlier run says",
+    )
     parser.add_argument("--markdown", action="store_true", help="print the README's table")
     parser.add_argument("--readme", type=Path, metavar="FILE", help="put that table between the file's markers")
     return parser.parse_args(arguments)
@@ -40,7 +48,10 @@ def main(arguments: list[str] | None = None) -> int:
         for row in import_module(f"{__package__}.{part}").run(budget):
             rows.append(row)
             show(row)
-    run = about(rows, options.seconds, options.seed, time.monotonic() - start)
+    earlier = [json.loads(file.read_text()) for file in options.add]
+    rows = together([*([Row(**row) for row in run["rows"]] for run in earlier), rows])
+    taken = time.monotonic() - start + sum(run["seconds"] for run in earlier)
+    run = about(rows, options.seconds, options.seed, taken)
     if options.json:
         options.json.write_text(json.dumps(run, indent=1) + "\n")
     if options.markdown:

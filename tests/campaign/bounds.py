@@ -176,7 +176,7 @@ def run(budget: Budget) -> Iterator[Row]:
             rows[next(d for d in DTYPES if f" {d} " in beyond)].fail(beyond)
     for dtype, row in rows.items():
         error, share = worst[dtype]
-        units = f"{error:.1f} e S, " if error else ""
-        row.note = f"direct, worst: {units}{share:.1%} of the bound"
+        units = "{worst_error_in_eS:.1f} e S, " if error else ""
+        row.note = f"direct, worst: {units}{{worst_share_of_bound:.1%}} of the bound"
         row.figures = {"method": "direct", "worst_error_in_eS": error, "worst_share_of_bound": share}
         yield row

@@ -164,6 +164,6 @@ def run(budget: Budget) -> Iterator[Row]:
         row.broke += outcome.value["broke"]
         row.failures += outcome.value["wrong"]
     row.tried = tally.pop("problems", 0)
-    row.note = f"{tally.pop('geometries', 0):,} geometries; {tally.pop('refused', 0):,} more refused by both"
-    row.figures = dict(tally)
+    row.note = "{geometries:,} geometries; {refused:,} more refused by both"
+    row.figures = {"geometries": 0, "refused": 0} | dict(tally)
     yield row

@@ -17,7 +17,7 @@ BEGIN, END = "<!-- campaign table: begin -->", "<!-- campaign table: end -->"
 
 @dataclass
 class Row:
-    """One thing that was tried: how often, what broke, and what else is to be said."""
+    """One thing that was tried: how often, what broke, and what else is to be said, `note` with `figures` in it."""
 
     part: str
     what: str
@@ -32,6 +32,33 @@ class Row:
         self.broke += count
         if len(self.failures) < 20:
             self.failures.append(what)
+
+    @property
+    def text(self) -> str:
+        """The note."""
+        return self.note.format(**self.figures)
+
+    def add(self, other: Row) -> None:
+        """Take in the same row of another run: figures are summed, the worst of those with that name kept."""
+        self.tried += other.tried
+        self.broke += other.broke
+        self.failures = (self.failures + other.failures)[:20]
+        for name, value in other.figures.items():
+            if name.startswith("worst"):
+                self.figures[name] = max(self.figures.get(name, value), value)
+            elif isinstance(value, int):
+                self.figures[name] = self.figures.get(name, 0) + value
+
+
+def together(runs: list[list[Row]]) -> list[Row]:
+    """The rows of several runs, each row once, in the order of the first run that has it."""
+    rows: dict[tuple[str, str], Row] = {}
+    for row in (row for run in runs for row in run):
+        if (row.part, row.what) in rows:
+            rows[row.part, row.what].add(row)
+        else:
+            rows[row.part, row.what] = row
+    return list(rows.values())
 
 
 def about(rows: list[Row], seconds: float, seed: int, taken: float) -> dict[str, Any]:
@@ -56,7 +83,7 @@ def machine() -> str:
 
 def line(row: Row) -> str:
     """One row as text."""
-    return f"{row.part:8} {row.what:66.66} {row.tried:>11,} {row.broke:>6,}  {row.note}"
+    return f"{row.part:8} {row.what:66.66} {row.tried:>11,} {row.broke:>6,}  {row.text}"
 
 
 def markdown(run: dict[str, Any]) -> str:
@@ -65,7 +92,7 @@ def markdown(run: dict[str, Any]) -> str:
         BEGIN,
         "| what was tried | how often | broke | |",
         "| :-- | --: | --: | :-- |",
-        *(f"| {r['what']} | {r['tried']:,} | {r['broke']:,} | {r['note']} |" for r in run["rows"]),
+        *(f"| {r.what} | {r.tried:,} | {r.broke:,} | {r.text} |" for r in (Row(**row) for row in run["rows"])),
         "",
         f"{run['date'][:10]}, {run['machine']}: `{run['command']}`, {run['seconds'] / 60:.0f} minutes.",
         END,

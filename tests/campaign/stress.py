@@ -126,4 +126,4 @@ def _take(row: Row, totals: Counter, outcome: Outcome, what: str) -> None:
 
 def _count(row: Row, totals: Counter) -> None:
     row.tried, row.figures = totals["calls"], dict(totals)
-    row.note = f"calls in {totals['scenarios']} scenarios" + f", {totals['forks']:,} forks" * bool(totals["forks"])
+    row.note = "calls in {scenarios:,} scenarios" + ", {forks:,} forks" * bool(totals["forks"])
