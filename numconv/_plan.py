@@ -16,7 +16,7 @@ from ._problem import Problem
 from ._views import canonical, canonical_strides, flat_strides
 from .cpu import direct, execute, integers, methods
 from .cpu.machine import machine
-from .cpu.memory import address_of, cast
+from .cpu.memory import address_of, cast, fill
 
 Frame = ConvFrame | BankFrame
 _MANY = 1 << 31
@@ -96,10 +96,10 @@ class Engine:
         slab = np.empty((1, *source.shape[1:]), self.kernel_problem.x_dtype)
         result = np.empty((1, *target.shape[1:]), self.kernel_problem.result)
         for n in range(len(source)):
-            slab[0] = source[n]
+            fill(slab[0], source[n])
             self._run_pieces(slab, axes, result, axes, threads)
             with np.errstate(over="ignore"):
-                target[n] = result[0]
+                fill(target[n], result[0])
 
     def _by_reference(self, x: np.ndarray, x_axes: tuple, out: np.ndarray, o_axes: tuple) -> None:
         source, target = canonical(x, x_axes), canonical(out, o_axes)
@@ -148,7 +148,7 @@ def compute(engine: Engine, frame: Frame, x: np.ndarray, out: Any, threads: int 
             f"{engine.name}: no memory to work in, for x {x.shape} and a result {shape}: {error}"
         ) from None
     if target is not out:
-        out[...] = target
+        fill(out, target)
     return out
 
 
@@ -178,7 +178,8 @@ class Plan:
 
     def __init__(self, name: str, problem: Problem, frame: Frame, w: np.ndarray, bias: np.ndarray | None) -> None:
         """`w` is canonical; what is kept of it is a copy."""
-        w, bias = np.array(w), None if bias is None else np.array(bias)
+        given, w, bias = w, np.empty_like(w), None if bias is None else np.array(bias)
+        fill(w, given)
         self._state = (name, problem, frame, w, bias)
         self._name, self._problem, self._frame = name, problem, frame
         self._engine = Engine(name, problem, w, bias)

@@ -1,5 +1,6 @@
 """Every runner: each job exactly once, no shared slots, whoever calls at the same time, forks or presses Ctrl-C."""
 
+import itertools
 import signal
 import threading
 from array import array
@@ -8,7 +9,6 @@ import pytest
 
 from numconv import _threads
 from numconv.cpu import cache, layer, pool, runner
-from numconv.cpu.records import CALL_SLOT
 from tests.running import CountingCall, SpinningCall, run_script
 
 linux = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs signals and fork")
@@ -37,32 +37,34 @@ def compiled(tmp_path_factory):
 @pytest.mark.parametrize("workers", [1, 2, 3, 16])
 @pytest.mark.parametrize("seconds", [0.0, 1e-3, 1.0, 100.0])
 def test_every_job_runs_once(jobs, workers, seconds, monkeypatch):
-    monkeypatch.setattr(layer, "parallel", lambda seconds: None)
+    monkeypatch.setattr(layer, "parallel", lambda: None)
     call = CountingCall(jobs, workers, 16)
     runner.run(call.record, call.address, jobs, workers, seconds)
     assert call.is_right()
     assert not runner._running
 
 
-def test_long_calls_are_cut_for_the_main_thread_only(monkeypatch):
-    slices = []
+@pytest.mark.parametrize("workers", [1, 2])
+def test_long_calls_look_at_the_keyboard_in_the_main_thread_only(workers, monkeypatch):
+    counts = []
+    address, work, held = runner._worker()
 
-    def counted(work, record, address, workers):
-        slices.append(record[CALL_SLOT["last"]] - record[CALL_SLOT["next"]])
-        pool_run(work, record, address, workers)
+    def counted(call_address, slot):
+        if threading.current_thread().name != "numconv":
+            counts.append(slot >> 32)
+        work(call_address, slot)
 
-    pool_run = pool.run
-    monkeypatch.setattr(layer, "parallel", lambda seconds: None)
-    monkeypatch.setattr(pool, "run", counted)
-    call = CountingCall(1000, 2, 16)
-    runner.run(call.record, call.address, 1000, 2, 10.0)
-    assert slices[:3] == [4, 8, 16]  # 0.05 s by the estimate, then twice as many each time, since they take far less
-    assert sum(slices) == 1000
-    slices.clear()
-    thread = threading.Thread(target=runner.run, args=(call.record, call.address, 1000, 2, 10.0))
+    monkeypatch.setattr(layer, "parallel", lambda: None)
+    monkeypatch.setattr(runner, "_worker", lambda: (address, counted, held))
+    call = CountingCall(2000, workers, 16)
+    runner.run(call.record, call.address, 2000, workers, 2.0)
+    assert counts[0] == 2  # an eighth of 0.02 s by the estimate, then up to twice as many each time
+    assert all(a <= b <= 2 * a for a, b in itertools.pairwise(counts[:3]))
+    counts.clear()
+    thread = threading.Thread(target=runner.run, args=(call.record, call.address, 2000, workers, 2.0))
     thread.start()
     thread.join()
-    assert slices == [1000]
+    assert counts == [0]
     assert (call.counts == 2).all()
 
 
@@ -70,7 +72,7 @@ def test_without_new_threads_the_caller_does_the_work(monkeypatch):
     def no_thread(*args, **options):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(layer, "parallel", lambda seconds: None)
+    monkeypatch.setattr(layer, "parallel", lambda: None)
     monkeypatch.setattr(pool, "_size", 0)
     monkeypatch.setattr(pool, "_tasks", pool.SimpleQueue())
     monkeypatch.setattr(pool.threading, "Thread", no_thread)
@@ -90,7 +92,7 @@ def test_running_calls_share_the_threads(monkeypatch):
 
 @linux
 def test_a_call_inside_a_call_is_serial(monkeypatch):
-    monkeypatch.setattr(layer, "parallel", lambda seconds: None)
+    monkeypatch.setattr(layer, "parallel", lambda: None)
     outer, inner, nested = SpinningCall(40, 2, 5), CountingCall(30, 4, 16), []
 
     def handler(*_):
@@ -273,7 +275,7 @@ def test_what_belongs_to_the_user_is_left_alone():
         from numconv.cpu import layer, runner
         from tests.running import CountingCall
 
-        if layer.parallel(1.0) is not None:
+        if layer.parallel() is not None:
             call = CountingCall(100, 2, 16)
             runner.run(call.record, call.address, 100, 2, 1e-3)
             assert call.is_right()
@@ -320,7 +322,7 @@ def test_tbb_is_not_started():
         assert layer._predict() == "tbb"
         call = CountingCall(100, 2, 16)
         runner.run(call.record, call.address, 100, 2, 1e-3)
-        assert call.is_right() and layer.parallel(1.0) is None and layer.name() is None
+        assert call.is_right() and layer.parallel() is None and layer.name() is None
         """,
         NUMBA_THREADING_LAYER="tbb",
     )
@@ -340,7 +342,7 @@ def test_a_layer_of_the_parent_is_not_used():
             from tests.running import CountingCall
             call = CountingCall(100, 2, 16)
             runner.run(call.record, call.address, 100, 2, 1e-3)
-            assert call.is_right() and layer.parallel(1.0) is None
+            assert call.is_right() and layer.parallel() is None
 
         if "fork" in multiprocessing.get_all_start_methods():
             numba.get_num_threads()

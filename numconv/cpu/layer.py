@@ -25,9 +25,6 @@ from .memory import ask_for
 
 Parallel = Callable[[int, int, int], None]
 
-WORTH_IMPORT = 30.0
-"""Seconds of work from which Numba is imported for its threads: that takes 0.7 s, and a call gains 30 us."""
-
 COMPILE_BYTES = 192 << 20
 """Address space asked for before Numba compiles the parallel function: that took 136 MiB."""
 STACK_BYTES = 16 << 20
@@ -43,10 +40,10 @@ _USED = "omp"
 _UNKNOWN = object()
 
 
-def parallel(seconds: float) -> Parallel | None:
-    """The parallel function for work of so many seconds, or None: the pool is to do it."""
+def parallel() -> Parallel | None:
+    """The parallel function, or None: the pool is to do it. Numba is not imported for it: it gains a call 30 us."""
     if _found is _UNKNOWN:
-        if "numba" not in sys.modules and seconds < WORTH_IMPORT:
+        if "numba" not in sys.modules:
             return None
         with _lock:
             if _found is _UNKNOWN:
@@ -76,7 +73,7 @@ def _find() -> None:
         importing.whole()
         wanted = None if _inherited else _predict()
         if wanted == _USED:
-            ask_for(COMPILE_BYTES, "for Numba's threads")
+            ask_for(COMPILE_BYTES + sys.modules["numba"].config.NUMBA_NUM_THREADS * STACK_BYTES, "for Numba's threads")
         if wanted == _USED and name() is None:
             _start()
         _found = importing.apart(_compile) if wanted == _USED else None

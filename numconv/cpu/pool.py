@@ -1,8 +1,9 @@
 """Threads of our own that run workers through ctypes: where Numba's threading layer is not there or not to be trusted.
 
-That is before Numba is loaded, under its layers workqueue and TBB (see `layer`) and in a forked child (which OpenMP
-kills). A call loses 15 to 45 us to waking threads, under OpenMP 3 to 8 where the cores are idle; where other processes
-have them, OpenMP loses up to 8 ms at its barrier and the pool nothing: a worker that comes too late is not waited for.
+That is before Numba is loaded, under its layers workqueue and TBB (see `layer`), in a forked child (which OpenMP kills)
+and in long calls of the main thread (which looks at the keyboard while the others work on). A call loses 15 to 45 us
+to waking threads, under OpenMP 3 to 8 where the cores are idle; where other processes have them, OpenMP loses up to
+8 ms at its barrier and the pool nothing: a worker that comes too late is not waited for.
 """
 
 from __future__ import annotations
@@ -49,14 +50,19 @@ class _Share:
             self.over.acquire()
 
 
-def run(work: Callable[[int, int], None], call: array[int], call_address: int, workers: int) -> None:
-    """Run ``work(call_address, slot)`` for each slot; on an exception nobody draws jobs or writes any more."""
+def run(
+    work: Callable[[int, int], None], call: array[int], call_address: int, workers: int, own: Callable[[], None]
+) -> None:
+    """Run ``work(call_address, slot)`` for each slot but 0, and ``own()`` for that.
+
+    On an exception nobody draws jobs or writes any more.
+    """
     shares = [_Share(work, call_address, slot) for slot in range(1, workers)]
     try:
         _grow(workers - 1)
         for share in shares:
             _tasks.put(share)
-        work(call_address, 0)
+        own()
     except BaseException:
         call[_LAST] = 0
         raise

@@ -22,7 +22,7 @@ from .records import CALL_SLOT
 
 _NEXT, _LAST = CALL_SLOT["next"], CALL_SLOT["last"]
 
-SLICE = 0.05
+LOOK = 0.02
 """Seconds between two looks at the keyboard."""
 KEEP_GIL = 2e-5
 """Seconds up to which a serial call keeps the GIL: getting it back from a busy thread takes up to 5e-3."""
@@ -62,21 +62,18 @@ def default_workers() -> int:
 
 
 def _serial(call: array[int], call_address: int, jobs: int, seconds: float) -> None:
-    work = _worker()[1]
-    if seconds <= SLICE:
-        call[_NEXT], call[_LAST] = 0, jobs
-        work(call_address, 0)
-    else:
-        _in_slices(call, jobs, 1, seconds, lambda: work(call_address, 0))
+    call[_NEXT], call[_LAST] = 0, jobs
+    _own(_worker()[1], call, call_address, jobs, seconds)
 
 
 def _parallel(call: array[int], call_address: int, jobs: int, workers: int, seconds: float) -> None:
     address, work, _ = _worker()
-    compiled = layer.parallel(seconds)
+    call[_NEXT], call[_LAST] = 0, jobs
+    compiled = None if _looks(seconds) else layer.parallel()
     if compiled is None or not layer.has_room(workers):
-        _in_slices(call, jobs, workers, seconds, lambda: pool.run(work, call, call_address, workers))
+        pool.run(work, call, call_address, workers, lambda: _own(work, call, call_address, jobs, seconds))
     else:
-        _in_slices(call, jobs, workers, seconds, lambda: _numba(compiled, address, call_address, workers))
+        _numba(compiled, address, call_address, workers)
 
 
 def _numba(compiled: layer.Parallel, worker_address: int, call_address: int, workers: int) -> None:
@@ -93,22 +90,26 @@ def _numba(compiled: layer.Parallel, worker_address: int, call_address: int, wor
             numba.set_num_threads(before)
 
 
-def _in_slices(call: array[int], jobs: int, workers: int, seconds: float, go: Callable[[], None]) -> None:
-    """Run all jobs, in the main thread in slices of about `SLICE`: between them Python sees signals.
+def _own(work: Callable[[int, int], None], call: array[int], call_address: int, jobs: int, seconds: float) -> None:
+    """The share of the calling thread; in the main thread it looks at the keyboard now and then.
 
-    A slice is a whole number of jobs for each worker. The first goes by the estimate, as if one core did it all (there
-    may be fewer than workers), the others by the clock.
+    Then a few jobs at a time, which no other worker waits for: first by the estimate, as if it were eight times too low
+    (pages never touched before are that slow), then by the clock.
     """
-    size, done = jobs, 0
-    if seconds > 2 * SLICE and threading.current_thread() is threading.main_thread():
-        size = max(1, int(jobs * SLICE / seconds) // workers) * workers
-    while done < jobs:
-        last = min(done + size, jobs)
-        call[_NEXT], call[_LAST] = done, last
+    if not _looks(seconds):
+        work(call_address, 0)
+        return
+    count = max(1, int(jobs * LOOK / 8 / seconds))
+    while call[_NEXT] < call[_LAST]:
         start = perf_counter()
-        go()
-        pace = SLICE / max(perf_counter() - start, 1e-6)
-        size, done = max(1, int(min(pace, 2.0) * size) // workers) * workers, last
+        work(call_address, count << 32)
+        pace = LOOK / max(perf_counter() - start, 1e-6)
+        count = max(1, int(min(pace, 2.0) * count))
+
+
+def _looks(seconds: float) -> bool:
+    """Whether a call of this thread looks at the keyboard before it has ended."""
+    return seconds > 2 * LOOK and threading.current_thread() is threading.main_thread()
 
 
 @lru_cache(maxsize=1)
