@@ -109,41 +109,6 @@ def test_an_interrupt_in_the_midst_of_numba(tmp_path):
 
 
 @linux
-def test_an_interrupt_in_the_midst_of_compiling(tmp_path):
-    """What is compiled is compiled to the end, and kept; the call that wanted it is stopped."""
-    run_script(
-        """
-        import os, signal, time
-        import numpy as np, numconv
-        from numconv.cpu import cache
-
-        compiled, make = [], cache._compile
-
-        def slow(factory, params):
-            compiled.append(factory)
-            if len(compiled) == 1:
-                os.kill(os.getpid(), signal.SIGINT)
-                time.sleep(0.2)
-            return make(factory, params)
-
-        cache._compile = slow
-        numconv.set_num_threads(1)
-        w = np.ones((3, 3, 2, 2), "f4")
-        start = time.perf_counter()
-        try:
-            numconv.conv2d(np.ones((8, 8, 2), "f4"), w)
-        except KeyboardInterrupt:
-            assert time.perf_counter() - start < 5
-        else:
-            raise SystemExit("not interrupted")
-        assert (numconv.conv2d(np.ones((8, 8, 2), "f4"), w) == 18).all()
-        assert len(set(compiled)) == len(compiled), compiled
-        """,
-        NUMCONV_CACHE_DIR=str(tmp_path / "cache"),
-    )
-
-
-@linux
 @pytest.mark.parametrize(
     ("setup", "call"),
     [

@@ -74,15 +74,11 @@ def address(factory: str, *params: Parameter) -> int:
     """
     kernel = repr((factory, *params))  # not the tuple: 1 == True
     found = _ADDRESSES.get(kernel)
-    return importing.apart(_find, kernel, factory, params) if found is None else found
-
-
-def _find(kernel: str, factory: str, params: tuple[Parameter, ...]) -> int:
-    """One thread at a time."""
-    with _lock:
-        found = _ADDRESSES.get(kernel)
-        if found is None:
-            found = _ADDRESSES[kernel] = _load(factory, params)
+    if found is None:
+        with _lock:
+            found = _ADDRESSES.get(kernel)
+            if found is None:
+                found = _ADDRESSES[kernel] = _load(factory, params)
     return found
 
 

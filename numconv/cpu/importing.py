@@ -1,28 +1,22 @@
-"""What Ctrl-C must not cut in two: Numba's import, and compiling.
+"""Numba's import, whole whatever Ctrl-C does.
 
 Half of Numba cannot be imported again in the same process (AttributeError, "partially initialized module"): one Ctrl-C
-during 0.3 s of a first call, and all later calls would be left to the reference. LLVM's objects, half made or half
-given away, end the process (1 of 200 interrupted first calls). So threads of their own do both, to the end, where
-Python raises nothing of the kind, and whoever wants the result waits.
+during 0.3 s of a first call, and all later calls would be left to the reference. So a thread of its own imports it, to
+the end, and whoever wants it waits.
 """
 
 from __future__ import annotations
 
 import importlib
 import sys
-import threading
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import ModuleType
-from typing import Any, TypeVar
 
 from .memory import ask_for
 
 _NAME = f"{__package__}.target"
 IMPORT_BYTES = 320 << 20
 """Address space asked for before Numba is imported: it took 209 MiB, and half of it could not be imported again."""
-
-T = TypeVar("T")
 
 
 def target() -> ModuleType:
@@ -36,7 +30,7 @@ def whole() -> None:
     global _begun
     if _begun is None and "numba" not in sys.modules:
         ask_for(IMPORT_BYTES, "to import Numba")
-        _begun = _begin(_import)
+        _begun = _begin()
     if _begun is not None:
         try:
             _begun.result()
@@ -51,23 +45,11 @@ def settle() -> None:
         wait([_begun])
 
 
-def apart(function: Callable[..., T], *arguments: Any) -> T:
-    """The result of a call, which no signal handler interrupts; those come to the main thread, and stop the waiting.
-
-    Not while somebody compiles: that may be this thread, called by a finaliser, and the other would wait for ever.
-    """
-    lock = getattr(sys.modules.get("numba.core.compiler_lock"), "global_compiler_lock", None)
-    if threading.current_thread() is not threading.main_thread() or (lock is not None and lock.is_locked()):
-        return function(*arguments)
-    begun = _begin(function, *arguments)
-    return function(*arguments) if begun is None else begun.result()
-
-
-def _begin(function: Callable[..., T], *arguments: Any) -> Future[T] | None:
+def _begin() -> Future[ModuleType] | None:
     """Nothing where the system gives no more threads."""
     pool = ThreadPoolExecutor(1, "numconv")
     try:
-        return pool.submit(function, *arguments)
+        return pool.submit(_import)
     except RuntimeError:
         return None
     finally:

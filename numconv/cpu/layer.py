@@ -76,7 +76,7 @@ def _find() -> None:
             ask_for(COMPILE_BYTES + sys.modules["numba"].config.NUMBA_NUM_THREADS * STACK_BYTES, "for Numba's threads")
         if wanted == _USED and name() is None:
             _start()
-        _found = importing.apart(_compile) if wanted == _USED else None
+        _found = _compile() if wanted == _USED else None
     except (_Busy, MemoryError):
         pass
     except Exception:  # a layer that cannot be loaded, or Numba without JIT: the pool needs neither
