@@ -80,6 +80,7 @@ def test_an_interrupt_in_the_midst_of_numba(tmp_path):
         import numpy as np, numconv
 
         warnings.simplefilter("ignore", DeprecationWarning)  # forking with threads
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells take from what they start with "&"
 
         class Key:
             pressed = False
@@ -105,6 +106,34 @@ def test_an_interrupt_in_the_midst_of_numba(tmp_path):
         assert (numconv.conv2d(np.ones((8, 8, 2), "f4"), w) == 18).all()
         """,
         NUMCONV_CACHE_DIR=str(tmp_path / "cache"),
+    )
+
+
+@linux
+def test_an_interrupted_compilation_goes_on_alone():
+    """Inside llvmlite, Ctrl-C made LLVM free memory twice (2 of 70 compilations): it comes to a thread that waits."""
+    run_script(
+        """
+        import os, signal, threading, time
+        from numconv.cpu import cache
+
+        def load(factory, params):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.2)
+            return 7
+
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        cache._load = load
+        try:
+            cache.address("worker.worker")
+        except KeyboardInterrupt:
+            assert not cache._ADDRESSES, "Ctrl-C came too late"
+        else:
+            raise SystemExit("not interrupted")
+        cache._load = None  # the first one is waited for
+        assert cache.address("worker.worker") == 7
+        assert threading.active_count() == 1
+        """
     )
 
 

@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +24,7 @@ from . import importing, native, store
 from .machine import machine
 from .memory import ask_for
 from .store import cache_directory, clear, info
+from .undisturbed import undisturbed
 
 __all__ = ["Kernel", "KernelError", "Parameter", "address", "cache_directory", "clear", "drop", "emit_assembly", "info"]
 __all__ += ["is_kept", "refuse"]
@@ -74,11 +75,14 @@ def address(factory: str, *params: Parameter) -> int:
     """
     kernel = repr((factory, *params))  # not the tuple: 1 == True
     found = _ADDRESSES.get(kernel)
-    if found is None:
-        with _lock:
-            found = _ADDRESSES.get(kernel)
-            if found is None:
-                found = _ADDRESSES[kernel] = _load(factory, params)
+    return undisturbed(partial(_address, kernel, factory, params)) if found is None else found
+
+
+def _address(kernel: str, factory: str, params: tuple[Parameter, ...]) -> int:
+    with _lock:
+        found = _ADDRESSES.get(kernel)
+        if found is None:
+            found = _ADDRESSES[kernel] = _load(factory, params)
     return found
 
 
@@ -183,6 +187,8 @@ def _numba_version() -> str:
     source = _source(find_spec("numba"), "_version.py")
     if source:
         return sha256(source).hexdigest()
+    if "numba" in sys.modules:  # whose files this user may not read any more
+        return str(sys.modules["numba"].__version__)
     from importlib.metadata import version
 
     return version("numba")

@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from . import importing
 from .memory import ask_for
+from .undisturbed import undisturbed
 
 Parallel = Callable[[int, int, int], None]
 
@@ -45,9 +46,7 @@ def parallel() -> Parallel | None:
     if _found is _UNKNOWN:
         if "numba" not in sys.modules:
             return None
-        with _lock:
-            if _found is _UNKNOWN:
-                _find()
+        undisturbed(_find_once)
     return None if _found is _UNKNOWN else _found  # type: ignore[return-value]
 
 
@@ -65,6 +64,12 @@ def has_room(workers: int) -> bool:
 def name() -> str | None:
     """The threading layer that Numba has started, if any."""
     return getattr(sys.modules.get("numba.np.ufunc.parallel"), "_threading_layer", None)
+
+
+def _find_once() -> None:
+    with _lock:
+        if _found is _UNKNOWN:
+            _find()
 
 
 def _find() -> None:

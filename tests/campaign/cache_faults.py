@@ -205,7 +205,7 @@ def survivors() -> dict[str, Any]:
 def place(expected_warnings: int, user: int | None = None) -> dict[str, Any]:
     """Any circumstances: right results, so many warnings; as another user, who may not read what is imported late."""
     if user is not None:
-        cache._compile(SCALE, (9, False))
+        cache._compile(SCALE, (9, False)), cache._environment()
         os.seteuid(user)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

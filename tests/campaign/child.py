@@ -86,8 +86,12 @@ def watch() -> None:
 
 
 def main(target: str, given: str, result: str) -> None:
-    """In the child; shortly before its time is up it says where its threads are."""
+    """In the child; shortly before its time is up it says where its threads are.
+
+    Ctrl-C is heard there also where a shell, which started the campaign in the background, has it ignored.
+    """
     watch()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     module, _, function = target.partition(":")
     value = getattr(import_module(module), function)(**json.loads(Path(given).read_text()))
     partial = Path(result).with_suffix(".part")

@@ -1,0 +1,34 @@
+"""Work that Ctrl-C may not break: a thread of its own does it to the end, while whoever wants it waits.
+
+Between two steps of llvmlite, what LLVM has freed is still to be marked so: KeyboardInterrupt there, and it is freed
+again ("double free detected", SIGABRT: 1 of 40 interrupted compilations).
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def undisturbed(function: Callable[[], T]) -> T:
+    """What a function returns; if Ctrl-C comes before, it goes on alone.
+
+    Only the main thread sees Ctrl-C. While it compiles something of its own (a finaliser may have called), the other
+    one would wait for Numba's lock for ever.
+    """
+    lock = getattr(sys.modules.get("numba.core.compiler_lock"), "global_compiler_lock", None)
+    if threading.current_thread() is not threading.main_thread() or (lock is not None and lock.is_locked()):
+        return function()
+    pool = ThreadPoolExecutor(1, "numconv")
+    try:
+        done = pool.submit(function)
+    except RuntimeError:  # no more threads
+        return function()
+    finally:
+        pool.shutdown(wait=False)
+    return done.result()
