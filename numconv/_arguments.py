@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from numconv._problem import Pads, Problem, Triple
+from numconv._reductions import REDUCTIONS
 from numconv._shapes import (
     Layout,
     Sizes,
@@ -92,6 +93,7 @@ def conv_problem(
     dtype: Any = None,
     overflow: Any = "raise",
     method: Any = "auto",
+    reduce: Any = None,
 ) -> tuple[Problem, bool]:
     """Return the problem that a call of the function `name` states, and whether its x is unbatched (has no N).
 
@@ -125,6 +127,7 @@ def conv_problem(
         slope=slope,
         overflow=overflow if result.kind in "iu" else "raise",
         method=choice(name, "method", method, METHODS),
+        reduce=_reduce(name, reduce, compute, method),
     )
     _check_extent(layout, problem, padding)
     return problem, len(x_shape) == ndim + 1
@@ -240,6 +243,28 @@ def _activation(name: str, activation: Any, compute: np.dtype) -> tuple[str, flo
             "expected None or 'relu', or a floating dtype="
         )
     return kind, _slope(name, slope) if kind == "leaky_relu" else 0.0
+
+
+def _reduce(name: str, reduce: Any, compute: np.dtype, method: Any) -> str | tuple[str, ...]:
+    """A name, several, or "": the maps themselves."""
+    if reduce is None:
+        return ""
+    also = "None, a tuple or "
+    entries = entries_of(reduce)
+    if entries is None:
+        found: str | tuple[str, ...] = choice(name, "reduce", reduce, REDUCTIONS, also)
+    else:
+        found = tuple(choice(name, "reduce", entry, REDUCTIONS, also) for entry in entries)
+        if not found:
+            raise ValueError(f"{name}: reduce is {reduce!r}, expected at least one of {listed(REDUCTIONS)}")
+    if compute.kind == "c":
+        raise ValueError(f"{name}: reduce is {reduce!r}, but the maps are complex ({compute}); expected None")
+    if method not in ("auto", "direct", "reference"):
+        raise NotImplementedError(
+            f"{name}: reduce is {reduce!r}, which method={method!r} does not do; "
+            "expected 'auto', 'direct' or 'reference'"
+        )
+    return found
 
 
 def _slope(name: str, slope: Any) -> float:

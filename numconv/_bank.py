@@ -28,6 +28,7 @@ def filter_bank(
     dtype: DTypeLike | None = None,
     overflow: str = "raise",
     method: str = "auto",
+    reduce: str | tuple[str, ...] | None = None,
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -45,12 +46,13 @@ def filter_bank(
         As SciPy's and NumPy's "same"; see `conv2d` for the others.
     pad_mode : default "symmetric"
         What `scipy.ndimage` calls "reflect", its default.
-    stride, dilation, pad_value, activation, flip, dtype, overflow, method, threads, out
+    stride, dilation, pad_value, activation, flip, dtype, overflow, method, reduce, threads, out
         As of `conv2d`.
 
     Returns
     -------
     ndarray, (*batch, F, *out)
+        With `reduce` (*batch, F), or a tuple of such arrays.
 
     Raises
     ------
@@ -76,7 +78,7 @@ def filter_bank(
     array([1., 2., 2., 1.])
     """
     options = (stride, padding, dilation, 1, pad_mode, pad_value, "channels_first", activation, flip, dtype)
-    return _filtered("filter_bank", x, filters, axes, (*options, overflow, method), threads, out, bank=True)
+    return _filtered("filter_bank", x, filters, axes, (*options, overflow, method, reduce), threads, out, bank=True)
 
 
 def correlate(
@@ -126,7 +128,7 @@ def correlate(
     array([-2., -3.,  2.])
     """
     options = (stride, padding, dilation, 1, pad_mode, pad_value, "channels_first", activation, False, dtype)
-    return _filtered("correlate", x, kernel, axes, (*options, overflow, method), threads, out, bank=False)
+    return _filtered("correlate", x, kernel, axes, (*options, overflow, method, None), threads, out, bank=False)
 
 
 def convolve(
@@ -170,7 +172,7 @@ def convolve(
     array([ 2.,  3., -2.])
     """
     options = (stride, padding, dilation, 1, pad_mode, pad_value, "channels_first", activation, True, dtype)
-    return _filtered("convolve", x, kernel, axes, (*options, overflow, method), threads, out, bank=False)
+    return _filtered("convolve", x, kernel, axes, (*options, overflow, method, None), threads, out, bank=False)
 
 
 def plan_filter_bank(
@@ -189,6 +191,7 @@ def plan_filter_bank(
     dtype: DTypeLike | None = None,
     overflow: str = "raise",
     method: str = "auto",
+    reduce: str | tuple[str, ...] | None = None,
 ) -> Plan:
     """Prepare `filter_bank` for one shape: the method is chosen and the filters are packed once.
 
@@ -200,7 +203,7 @@ def plan_filter_bank(
         Copied.
     x_dtype : dtype, optional
         Of x; by default that of the filters.
-    axes, stride, padding, dilation, pad_mode, pad_value, activation, flip, dtype, overflow, method
+    axes, stride, padding, dilation, pad_mode, pad_value, activation, flip, dtype, overflow, method, reduce
         As of `filter_bank`.
 
     Returns
@@ -230,7 +233,7 @@ def plan_filter_bank(
         )
     options = (stride, padding, dilation, 1, pad_mode, pad_value, "channels_first", activation, flip, dtype)
     dtype = native(name, "filters", filters.dtype) if x_dtype is None else as_dtype(name, "x_dtype", x_dtype)
-    problem, frame, w = bank_of(name, sizes, dtype, filters, along, (*options, overflow, method), bank=True)
+    problem, frame, w = bank_of(name, sizes, dtype, filters, along, (*options, overflow, method, reduce), bank=True)
     return Plan(name, problem, frame, w, None)
 
 

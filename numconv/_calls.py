@@ -15,7 +15,7 @@ from ._views import canonical_weights
 
 OPTIONS = (
     "stride", "padding", "dilation", "groups", "pad_mode", "pad_value", "data_format", "activation", "flip", "dtype",
-    "overflow", "method",
+    "overflow", "method", "reduce",
 )  # fmt: skip
 _MAY_BE_TUPLES = tuple(OPTIONS.index(name) for name in ("stride", "padding", "dilation", "activation"))
 _FLIP, _DATA_FORMAT = OPTIONS.index("flip"), OPTIONS.index("data_format")
@@ -93,6 +93,6 @@ def bank_of(
     sizes = tuple(x_shape[axis] for axis in axes)
     w = filters[:, None]
     problem, _ = _cooked(name, ndim, (1, 1, *sizes), x_dtype, w, None, options, filters if bank else filters[0])
-    out = problem.out_spatial[3 - ndim :]
+    out = () if problem.reduce else problem.out_spatial[3 - ndim :]
     frame = BankFrame(len(x_shape), axes, sizes, problem.filters, out, bank)
     return problem, frame, canonical_weights(w, ndim, False, options[_FLIP])

@@ -27,6 +27,7 @@ def conv1d(
     dtype: DTypeLike | None = None,
     overflow: str = "raise",
     method: str = "auto",
+    reduce: str | tuple[str, ...] | None = None,
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -68,16 +69,20 @@ def conv1d(
     method : {"auto", "direct", "winograd", "reference"}
         "direct" has an order of summation that is defined and the same on every CPU with fused multiply-add;
         "reference" computes the same bits slowly, in NumPy. "auto" takes "direct".
+    reduce : {"max", "mean", "ppv"} or a tuple of them, optional
+        What is made of each feature map, which is not written: its largest value (NaN if one is), its mean, the
+        proportion of positive values. By "direct" or "reference".
     threads : int, optional
         Worker threads; by default those of `get_num_threads`, shared among concurrent calls. The result does not
         depend on it.
     out : ndarray, optional
-        Filled and returned; of the result's shape and dtype.
+        Filled and returned; of the result's shape and dtype. A tuple where `reduce` is one.
 
     Returns
     -------
     ndarray, (N, OW, F) or (N, F, OW)
-        float32 and float64 are computed in their own type, float16 in float32, integers exactly in 64 bits.
+        float32 and float64 are computed in their own type, float16 in float32, integers exactly in 64 bits. With
+        `reduce` (N, F), or a tuple of such arrays, of the maps' floating type; of integers int64 ("max") or float64.
 
     Raises
     ------
@@ -108,6 +113,8 @@ def conv1d(
     >>> w = np.array([0, 1, 0], np.float32)
     >>> numconv.conv1d(x.reshape(1, 8, 1), w.reshape(3, 1, 1)).ravel()
     array([0., 0., 1., 1., 0., 0.], dtype=float32)
+    >>> numconv.conv1d(x.reshape(1, 8, 1), w.reshape(3, 1, 1), reduce=("max", "ppv"))
+    (array([[1.]], dtype=float32), array([[0.33333334]], dtype=float32))
     """
     options = (
         stride,
@@ -122,6 +129,7 @@ def conv1d(
         dtype,
         overflow,
         method,
+        reduce,
     )
     return convolve_arrays("conv1d", 1, x, w, bias, options, threads, out)
 
@@ -143,6 +151,7 @@ def conv2d(
     dtype: DTypeLike | None = None,
     overflow: str = "raise",
     method: str = "auto",
+    reduce: str | tuple[str, ...] | None = None,
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -187,6 +196,9 @@ def conv2d(
         but for float32 and float64 filters of 3x3 at stride 1 and dilation 1, from 32 channels and filters of a group
         on, it may take "winograd", which multiplies less; see the notes. It depends on neither batch size nor threads.
         A plan transforms the weights once, a function for every call.
+    reduce : {"max", "mean", "ppv"} or a tuple of them, optional
+        What is made of each feature map, which is not written: its largest value (NaN if one is), its mean, the
+        proportion of positive values. By "direct" or "reference".
     threads : int, optional
         Worker threads; by default those of `get_num_threads`, shared among concurrent calls. The result does not
         depend on it.
@@ -248,6 +260,7 @@ def conv2d(
         dtype,
         overflow,
         method,
+        reduce,
     )
     return convolve_arrays("conv2d", 2, x, w, bias, options, threads, out)
 
@@ -269,6 +282,7 @@ def conv3d(
     dtype: DTypeLike | None = None,
     overflow: str = "raise",
     method: str = "auto",
+    reduce: str | tuple[str, ...] | None = None,
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -311,6 +325,9 @@ def conv3d(
         "direct" has an order of summation that is defined and the same on every CPU with fused multiply-add;
         "reference" computes the same bits slowly, in NumPy. "auto" takes "direct";
         but for float32 and float64 filters of 1x3x3 as `conv2d` does for 3x3.
+    reduce : {"max", "mean", "ppv"} or a tuple of them, optional
+        What is made of each feature map, which is not written: its largest value (NaN if one is), its mean, the
+        proportion of positive values. By "direct" or "reference".
     threads : int, optional
         Worker threads; by default those of `get_num_threads`, shared among concurrent calls. The result does not
         depend on it.
@@ -363,5 +380,6 @@ def conv3d(
         dtype,
         overflow,
         method,
+        reduce,
     )
     return convolve_arrays("conv3d", 3, x, w, bias, options, threads, out)

@@ -29,6 +29,7 @@ def plan_conv1d(
     dtype: DTypeLike | None = None,
     overflow: str = "raise",
     method: str = "auto",
+    reduce: str | tuple[str, ...] | None = None,
 ) -> Plan:
     """Prepare `conv1d` for one shape of sample: the method is chosen and the weights are packed once.
 
@@ -40,7 +41,9 @@ def plan_conv1d(
         As of `conv1d`; copied.
     x_dtype : dtype, optional
         Of x; by default that of w.
-    stride, padding, dilation, groups, pad_mode, pad_value, data_format, activation, flip, dtype, overflow, method
+    stride, padding, dilation, groups, pad_mode, pad_value, data_format, activation, flip, dtype, overflow : optional
+        As of `conv1d`.
+    method, reduce : optional
         As of `conv1d`.
 
     Returns
@@ -75,6 +78,7 @@ def plan_conv1d(
         dtype,
         overflow,
         method,
+        reduce,
     )
     return make_plan("plan_conv1d", 1, x_shape, w, bias, x_dtype, options)
 
@@ -97,6 +101,7 @@ def plan_conv2d(
     dtype: DTypeLike | None = None,
     overflow: str = "raise",
     method: str = "auto",
+    reduce: str | tuple[str, ...] | None = None,
 ) -> Plan:
     """Prepare `conv2d` for one shape of sample: the method is chosen and the weights are packed once.
 
@@ -108,7 +113,9 @@ def plan_conv2d(
         As of `conv2d`; copied.
     x_dtype : dtype, optional
         Of x; by default that of w.
-    stride, padding, dilation, groups, pad_mode, pad_value, data_format, activation, flip, dtype, overflow, method
+    stride, padding, dilation, groups, pad_mode, pad_value, data_format, activation, flip, dtype, overflow : optional
+        As of `conv2d`.
+    method, reduce : optional
         As of `conv2d`.
 
     Returns
@@ -143,6 +150,7 @@ def plan_conv2d(
         dtype,
         overflow,
         method,
+        reduce,
     )
     return make_plan("plan_conv2d", 2, x_shape, w, bias, x_dtype, options)
 
@@ -165,6 +173,7 @@ def plan_conv3d(
     dtype: DTypeLike | None = None,
     overflow: str = "raise",
     method: str = "auto",
+    reduce: str | tuple[str, ...] | None = None,
 ) -> Plan:
     """Prepare `conv3d` for one shape of sample: the method is chosen and the weights are packed once.
 
@@ -176,7 +185,9 @@ def plan_conv3d(
         As of `conv3d`; copied.
     x_dtype : dtype, optional
         Of x; by default that of w.
-    stride, padding, dilation, groups, pad_mode, pad_value, data_format, activation, flip, dtype, overflow, method
+    stride, padding, dilation, groups, pad_mode, pad_value, data_format, activation, flip, dtype, overflow : optional
+        As of `conv3d`.
+    method, reduce : optional
         As of `conv3d`.
 
     Returns
@@ -211,5 +222,6 @@ def plan_conv3d(
         dtype,
         overflow,
         method,
+        reduce,
     )
     return make_plan("plan_conv3d", 3, x_shape, w, bias, x_dtype, options)

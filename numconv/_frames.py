@@ -17,7 +17,7 @@ Run = tuple[np.ndarray, Axes, np.ndarray, Axes]
 
 
 class ConvFrame(NamedTuple):
-    """x with channels, with or without N."""
+    """x with channels, with or without N; the result has no spatial axes where maps are reduced."""
 
     batched: bool
     axes: Axes
@@ -27,7 +27,7 @@ class ConvFrame(NamedTuple):
     @classmethod
     def of(cls, p: Problem, batched: bool) -> ConvFrame:
         """The frame of a problem."""
-        sizes, out = p.spatial[3 - p.ndim :], p.out_spatial[3 - p.ndim :]
+        sizes, out = p.spatial[3 - p.ndim :], () if p.reduce else p.out_spatial[3 - p.ndim :]
         axes = data_axes(p.ndim, p.channels_last, batched)
         if p.channels_last:
             return cls(batched, axes, (*sizes, p.channels), (*out, p.filters))

@@ -13,8 +13,9 @@ from . import reference
 from ._arguments import as_array, check_out, check_threads
 from ._frames import BankFrame, ConvFrame
 from ._problem import Problem
+from ._reduced import reduced
 from ._views import canonical, canonical_strides, flat_strides
-from .cpu import direct, execute, integers, methods
+from .cpu import direct, execute, integers, methods, reductions
 from .cpu.machine import machine
 from .cpu.memory import address_of, cast, fill
 
@@ -40,10 +41,11 @@ class Engine:
         self.kernel_problem = problem if _has_f16c() else kernel_problem(problem)
         self.pieces: list[execute.Piece] | None = None
         self.apart: list[execute.Piece] | None = None
-        if problem.method != "reference":
+        rounds = not problem.reduce or self.kernel_problem == problem  # float32 maps are not those of float16
+        if problem.method != "reference" and rounds:
             if w.size > _MANY:
                 _empty(name, w.shape, problem.compute, "packed weights")  # which is as large
-            tried = methods.choice(name, self.kernel_problem)
+            tried = () if problem.reduce else methods.choice(name, self.kernel_problem)
             try:
                 self.pieces = execute.pieces_of(self.kernel_problem.flat, w, bias, threads, tried)
             except MemoryError as error:
@@ -128,6 +130,8 @@ def kernel_problem(problem: Problem) -> Problem:
 def compute(engine: Engine, frame: Frame, x: np.ndarray, out: Any, threads: int | None) -> np.ndarray:
     """Run an engine into `out`, or into a new array."""
     shape, problem = frame.out_shape(x.shape), engine.problem
+    if problem.reduce:
+        return reduced(engine, frame, x, out, threads)
     if out is None:
         target = out = _empty(engine.name, shape, problem.result)
     else:
@@ -241,8 +245,13 @@ class Plan:
 
     @property
     def workspace_bytes(self) -> int:
-        """Bytes that each worker thread needs, for any batch size; packed weights are not counted."""
-        return max((piece.schedule.slot_bytes for piece in self._engine.pieces or ()), default=0)
+        """Bytes that each worker thread needs, for any batch size; packed weights are not counted.
+
+        With `reduce`, they include what the rows of some samples are reduced to, which all workers share.
+        """
+        pieces = self._engine.pieces or ()
+        shared = reductions.most_bytes(pieces[0].schedule) if pieces and self._problem.reduce else 0
+        return max((piece.schedule.slot_bytes for piece in pieces), default=0) + shared
 
     @property
     def output_shape(self) -> tuple:
@@ -254,6 +263,10 @@ class Plan:
         lines = [str(self)]
         if self._engine.pieces is None:
             lines.append("  reference  asked for")
+        elif self._problem.reduce:
+            how = describe(self._engine.pieces[0].schedule)
+            lines.append(f"  direct     the only one that reduces: maps are not written; {how}")
+            lines.append("  reference  the meaning of the result, in NumPy: thousands of times slower")
         else:
             how = describe(self._engine.pieces[0].schedule)
             reasons = methods.considered(self._engine.kernel_problem, self.method)
@@ -291,7 +304,7 @@ def descriptor(p: Problem) -> str:
         f"p{a}{lo}" + f",{hi}" * (lo != hi) for a, (lo, hi) in zip(axes, p.pads[first:], strict=True) if lo or hi
     )
     words += [extras] * bool(extras) + [p.pad_mode] * (p.pad_mode != "constant")
-    words += ["bias"] * p.bias + [p.activation] * bool(p.activation)
+    words += ["bias"] * p.bias + [p.activation] * bool(p.activation) + ["+".join(p.reductions)] * bool(p.reduce)
     layout = "channels_last" if p.channels_last else "channels_first"
     return f"{p.x_dtype}:{p.w_dtype}>{p.result} {'_'.join(words)} {layout}"
 

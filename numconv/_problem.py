@@ -47,6 +47,7 @@ class Problem:
     activation : "" or the name; `slope` belongs to leaky_relu.
     overflow : raise, saturate or wrap, where an integer result does not hold a value.
     method : auto, direct, winograd or reference.
+    reduce : "" or one of the names of `_reductions`, or a tuple of them: what is made of each feature map.
     """
 
     ndim: int
@@ -70,6 +71,7 @@ class Problem:
     slope: float
     overflow: str
     method: str
+    reduce: str | tuple[str, ...] = ""
 
     def __reduce__(self) -> tuple:
         """Copies and pickles hold the problem alone: schedules are full of addresses of this process."""
@@ -94,11 +96,16 @@ class Problem:
 
     @cached_property
     def flat(self) -> Problem:
-        """A pointwise problem with all its pixels in one row; any other problem is itself."""
-        pointwise = self.kernel == self.stride == (1, 1, 1) and not any(map(any, self.pads))
+        """A pointwise problem with all its pixels in one row; any other problem, or one that sums rows, is itself."""
+        pointwise = self.kernel == self.stride == (1, 1, 1) and not any(map(any, self.pads)) and not self.reduce
         if not pointwise or self.spatial[:2] == (1, 1):
             return self
         return replace(self, ndim=1, spatial=(1, 1, prod(self.spatial)))
+
+    @property
+    def reductions(self) -> tuple[str, ...]:
+        """The names in `reduce`."""
+        return self.reduce if isinstance(self.reduce, tuple) else (self.reduce,) if self.reduce else ()
 
     @property
     def group_channels(self) -> int:

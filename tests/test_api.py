@@ -28,7 +28,9 @@ def layer(dtype="float32", n=2, filters=20, data_format="channels_last"):
 
 
 def test_signatures():
-    options = "stride padding dilation groups pad_mode pad_value data_format activation flip dtype overflow method"
+    options = (
+        "stride padding dilation groups pad_mode pad_value data_format activation flip dtype overflow method reduce"
+    )
     for name in ("conv1d", "conv2d", "conv3d"):
         assert list(inspect.signature(getattr(numconv, name)).parameters) == f"x w bias {options} threads out".split()
         plan = inspect.signature(getattr(numconv, f"plan_{name}")).parameters

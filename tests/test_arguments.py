@@ -71,6 +71,7 @@ def test_keywords_are_those_of_the_public_functions():
         "dtype": None,
         "overflow": "raise",
         "method": "auto",
+        "reduce": None,
     }
 
 

@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from .._problem import Problem, Triple
-from . import cache, channels, children
+from . import cache, channels, children, reductions
 from .axis import Axis
 from .channels import Channels
 from .integers import Lanes
@@ -71,6 +71,11 @@ class Schedule:
         """Output blocks of a sample."""
         d, h, w = self.layout.blocks
         return d * h * w
+
+    @property
+    def jobs(self) -> int:
+        """Jobs of a sample, for all its units: blocks, or rows of them where rows are reduced."""
+        return self.blocks // (self.layout.blocks[2] if self.problem.reduce else 1)
 
     @cached_property
     def weights_shape(self) -> tuple[int, int, int, int, int, str]:
@@ -152,7 +157,9 @@ def chosen(problem: Problem, lanes: Lanes) -> Layout | Channels:
 def layouts(parts: Parts, cpu: Machine, integers: bool) -> list[Layout | Channels]:
     """The best layouts of each order."""
     found: list[Layout | Channels] = [*filter_layouts(parts, cpu, integers), *pixel_layouts(parts, cpu, integers)]
-    return found + channels.layouts(parts, cpu, integers)
+    if not parts.problem.reduce:
+        found += channels.layouts(parts, cpu, integers)
+    return found
 
 
 def cycles(layout: Layout | Channels) -> float:
@@ -197,6 +204,11 @@ def kernels_of(p: Problem, layout: Layout | Channels, cpu: Machine) -> dict[str,
         "job": (_JOB[layout.order],),
         "worker": WORKER,
     }
+    if p.reduce:
+        lanes = (layout.vecs if layout.order == "filters" else 0, layout.lanes)
+        names, relu = " ".join(reductions.in_record(p)), RELU.get(p.activation, 0)
+        stages["finish"] = ("reduce.reduce", *stages["finish"][1:], relu, names, *lanes)
+        stages |= {"block_job": stages["job"], "job": ("reduce.rows",)}
     return stages | ({"activate": ("activation.activate", acc_code, p.activation, cpu.fma)} if own_pass else {})
 
 
@@ -212,11 +224,13 @@ def record(p: Problem, layout: Layout | Channels, cpu: Machine) -> Schedule:
     if isinstance(layout, PixelLayout):
         own |= parts.converted != "" and p.activation in RELU
         own &= parts.o_parts == 1 and not layout.flat and len(layout.passes) == 1
+    own &= not p.reduce
     in_place = code_of(p.x_dtype) == parts.scalar
     tables = {"index_d": index_of(p, 0), "index_h": index_of(p, 1), "index_w": index_of(p, 2)}
     tables["slope"] = np.array([p.slope], acc_code)
     segments: list[np.ndarray] = []
-    skips = layout.order == "filters" and p.pads_zeros and parts.channels >= 16
+    # Where rows are added up, their pixels follow each other.
+    skips = layout.order == "filters" and p.pads_zeros and parts.channels >= 16 and not p.reduce
     if isinstance(layout, Channels):
         tables |= channels.tables(layout)
         geometry = channels.fields(layout)

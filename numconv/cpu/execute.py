@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._problem import Problem
-from . import direct, integers, kept, methods, proof, runner
+from . import direct, integers, kept, methods, proof, reductions, runner
 from .channels import Channels
 from .direct import Schedule
 from .integers import Lanes
@@ -91,6 +91,8 @@ def pieces(schedule: Schedule, weights: np.ndarray, bias: np.ndarray | None, ski
         if bias is None:
             return [Piece(schedule, weights, at, None, 0, 0, skip)]
         values = cast(cast(bias, problem.compute), schedule.acc_code)
+        if problem.reduce:
+            values = reductions.spread(schedule, values)
         return [Piece(schedule, weights, at, values, address_of(values), 0, skip)]
     biases = _complex_biases(problem, schedule, bias)
     split = problem.x_dtype.kind == "c" and problem.w_dtype.kind != "c"
@@ -204,9 +206,9 @@ def launch(schedule: Schedule, part: int, x_strides: tuple, o_strides: tuple, sa
     """Jobs: blocks of samples, and ranges of filter units where there are few blocks for the workers."""
     units, parts = schedule.layout.units, schedule.layout.parts
     together = min(samples, schedule.layout.samples)
-    jobs, seconds = schedule.blocks * -(-samples // together), schedule.seconds * samples
+    jobs, seconds = schedule.jobs * -(-samples // together), schedule.seconds * samples
     filter_blocks = max(
-        schedule.least_filter_blocks, int(schedule.seconds * together / schedule.blocks / LONGEST_JOB) + 1
+        schedule.least_filter_blocks, int(schedule.seconds * together / schedule.jobs / LONGEST_JOB) + 1
     )
     if threads > 1 and jobs * filter_blocks < 4 * threads:
         filter_blocks = max(filter_blocks, -(-4 * threads // jobs))

@@ -233,7 +233,7 @@ class PixelLayout(Layout):
     def to_out(self) -> bool:
         """Whether tiles may store results themselves."""
         wide = self.block[2] >= self.lanes or self.masked
-        return wide and len(self.passes) == 1 and self._is_own
+        return wide and len(self.passes) == 1 and self._is_own and not self.parts.problem.reduce
 
     @property
     def _is_own(self) -> bool:
@@ -271,6 +271,8 @@ class PixelLayout(Layout):
         if self.to_out and (not p.channels_last or p.filters == 1):
             return 0.0
         results = self.pixels * p.filters * self.parts.o_parts
+        if p.reduce:
+            return results * (3.0 if "mean" in p.reductions else 0.4)
         return results * self.item * (0.06 if not p.channels_last or p.filters == 1 else 0.6)
 
 

@@ -17,8 +17,9 @@ import numpy as np
 
 from .._config import versions
 from .._problem import Problem
+from .._reductions import put_together, reduce_maps
 from .._views import canonical_strides
-from . import cache, direct, exercise, methods, runner
+from . import cache, direct, exercise, methods, reductions, runner
 from .cache import Kernel, KernelError
 from .channels import Channels
 from .direct import Schedule
@@ -140,6 +141,8 @@ def _is_right(layout: Layout | Channels) -> bool:
     x, w, bias = exercise.arrays(p)
     wanted = exercise.expected(p, x, w, bias)
     small = direct.record(p, layout, machine())
+    if p.reduce:
+        return _reduces(small, x, w, bias, wanted)
     shape = wanted.shape if p.channels_last else tuple(wanted.shape[i] for i in (0, 4, 1, 2, 3))
     for apart in (1, 2) if small.direct else (1,):  # where tiles store results themselves, and where `finish` does
         space, out = _shielded((*shape[:-1], shape[-1] * apart), wanted.dtype)
@@ -147,6 +150,18 @@ def _is_right(layout: Layout | Channels) -> bool:
         if not (_runs(small, x, w, bias, got) and _is_intact(space, out) and _agree(p, got, wanted)):
             return False
     return True
+
+
+def _reduces(small: Schedule, x: np.ndarray, w: np.ndarray, bias: np.ndarray, maps: np.ndarray) -> bool:
+    """The same where kernels reduce maps."""
+    space, memory = _shielded((reductions.sample_bytes(small),), np.dtype("u1"))
+    records = reductions.records(small, 1, memory)
+    if not (_runs(small, x, w, bias, records.places) and _is_intact(space, memory)):
+        return False
+    got, wanted = put_together(small.problem, records.rows()), reduce_maps(small.problem, maps)
+    if small.problem.activation in direct.RELU:
+        return all(np.array_equal(got[name], wanted[name]) for name in wanted)
+    return all(np.allclose(got[name], wanted[name], 1e-2, 1e-2) for name in wanted)
 
 
 def _runs(small: Schedule, x: np.ndarray, w: np.ndarray, bias: np.ndarray, got: np.ndarray) -> bool:

@@ -42,7 +42,7 @@ CALL, CALL_SLOT = _record("""
 #   winograd    PLAN of the micro-kernel; kernels; bytes between tiles and points of V and M; a pixel of zeros; sizes
 #               with padding; channels made innermost at a time; first step of each chain of `direct`
 PLAN, PLAN_SLOT = _record("""
-    pack micro finish activate
+    pack micro finish activate block_job
     OD OH OW BD BH BW ND NH NW D H W KD KH KW sd sh sw dd dh dw lo_d lo_h lo_w index_d index_h index_w
     step_d step_h step_w ahead_d ahead_h ahead_w
     channels x_parts x_size o_parts pad_value item group_channels group_bytes pk_n pk_d pk_h pk_w pk_c overrun

@@ -27,6 +27,8 @@ SLICE_BYTES = 32 << 10
 """Budget of a panel's slice in a first-level cache."""
 UNIT_SUMS_BYTES = 256 << 10
 """Budget of the chain sums of one unit for a chunk."""
+REDUCED_BYTES = 16 << 10
+"""The same where they are reduced at once, to stay in a first-level cache beside weights."""
 SUMS_BYTES = 512 << 10
 """Budget of the chain sums of all units of a job, where several passes add to them."""
 
@@ -205,7 +207,8 @@ class Layout:
         """Pixels whose chain sums are kept at a time."""
         if len(self.passes) > 1:
             return self.pixels
-        most = max(1, UNIT_SUMS_BYTES // (self.width * self.acc_item * self.rows)) * self.rows
+        budget = REDUCED_BYTES if self.parts.problem.reduce else UNIT_SUMS_BYTES
+        most = max(1, budget // (self.width * self.acc_item * self.rows)) * self.rows
         return min(self.pixels * self.samples, most)
 
     @cached_property
