@@ -76,6 +76,17 @@ def test_no_two_workloads_of_a_suite_are_alike():
         assert len(set(workloads)) == len(workloads)
 
 
+def test_reductions_are_compared_with_those_of_pytorch(monkeypatch):
+    """All its ways, checked; nobody else's."""
+    pytest.importorskip("torch")
+    monkeypatch.setattr(peers, "load", lambda name, load=peers.load: load(name) if name == "torch" else None)
+    for workload in (LAYER, replace(LAYER, channels_last=False, w_dtype="float32")):
+        race = speed.Race(replace(workload, reduce=("ppv", "max", "mean")), SETTINGS)
+        assert {way.name for way in race.ways} == {"torch"} and not race.failed
+    monkeypatch.undo()
+    assert not peers.contenders_of("scipy", replace(BANK, reduce=("max",)), *BANK.arrays(), 1)
+
+
 # ---- rounds
 
 

@@ -103,6 +103,15 @@ LONG = (
 )
 SIGNAL_BANK = (_bank("signal.32_k64", (1 << 20,), 32, 64, padded=False),)
 
+KERNELS = tuple(
+    Workload(
+        f"series.dilated{d}", (512,), (9,), 128, filters=1250, dilation=d, padding=4 * d, reduce=("ppv", "max"),
+        channels_last=False,
+    )
+    for d in (1, 2, 4, 8, 16, 32, 48, 63)
+)  # fmt: skip
+"""10,000 kernels of length 9 on 128 series of 512 samples, as the features of ROCKET are made."""
+
 COMPLEX = (
     _layer("layer.56x64", 56, 64, 64, 3, yardsticks=("4 real",)),
     _layer("layer.14x256", 14, 256, 256, 3, yardsticks=("4 real",)),
@@ -151,6 +160,7 @@ SUITES: dict[str, tuple[Group, ...]] = {
         Group("signals, float32, channels_last", LONG + SIGNAL_BANK, {"best peer": 1.25}),
         Group("signals, float32, channels_first", _first(LONG), {"best peer": 1.25}),
     ),
+    "reductions": (Group("10,000 dilated kernels, share of positive values and maximum", KERNELS, {"torch": 5}),),
     "complex": (
         Group("complex64", _typed(COMPLEX, "complex64"), {"4 real": 0.8}),
         Group("complex128", _typed(COMPLEX, "complex128"), {"4 real": 0.8}),

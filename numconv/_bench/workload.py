@@ -25,6 +25,7 @@ class Workload:
     n, channels, filters, groups : N, C, F, G; a bank has N = C = G = 1.
     stride, dilation, padding : the same along all axes.
     x_dtype, w_dtype, dtype : of input, weights (default: as x), result (default: numconv's).
+    reduce : what is made of each map, as numconv's `reduce`.
     yardsticks : other ways through numconv to be timed beside it, by the names in `yardsticks.YARDSTICKS`.
     """
 
@@ -43,6 +44,7 @@ class Workload:
     x_dtype: str = "float32"
     w_dtype: str = ""
     dtype: str | None = None
+    reduce: tuple[str, ...] = ()
     yardsticks: tuple[str, ...] = ()
 
     @property
@@ -96,7 +98,7 @@ class Workload:
         make = numconv.plan_filter_bank if self.bank else getattr(numconv, f"plan_conv{self.ndim}d")
         return make(self.x_shape, w, x_dtype=self.x_dtype, **self._options())
 
-    def call(self, x: np.ndarray, w: np.ndarray, out: np.ndarray | None = None) -> Callable[[], np.ndarray]:
+    def call(self, x: np.ndarray, w: np.ndarray, out: Any = None) -> Callable[[], np.ndarray]:
         """The function that a user would call, with its arguments."""
         function: Callable[..., np.ndarray]
         function = numconv.filter_bank if self.bank else getattr(numconv, f"conv{self.ndim}d")
@@ -107,6 +109,7 @@ class Workload:
         """Those that differ from the function's defaults."""
         layout = "channels_last" if self.channels_last else "channels_first"
         chosen: dict[str, Any] = {name: getattr(self, name) for name in ("stride", "dilation", "padding", "dtype")}
+        chosen |= {"reduce": self.reduce} if self.reduce else {}
         chosen |= {"pad_mode": "constant"} if self.bank else {"groups": self.groups, "data_format": layout}
         usual: dict[str, Any] = {"stride": 1, "dilation": 1, "dtype": None, "groups": 1, "data_format": "channels_last"}
         if not self.bank:
@@ -122,7 +125,9 @@ class Workload:
         return np.ascontiguousarray(np.moveaxis(x, -1, 1)), np.ascontiguousarray(np.moveaxis(w, (-1, -2), (0, 1)))
 
     def own(self, result: np.ndarray) -> np.ndarray:
-        """A result (N, F, *out) in this workload's layout."""
+        """A result (N, F, *out) in this workload's layout, or reductions as they are."""
+        if self.reduce:
+            return result
         if self.bank:
             return result[0]
         return np.moveaxis(result, 1, -1) if self.channels_last else result

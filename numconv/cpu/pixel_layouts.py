@@ -24,6 +24,8 @@ ROLL = 12
 ROLLED_BYTES = 128 << 10
 MOST_PIXELS = 1 << 18
 """Outputs of a block, where a tile rolls down; a fourth of them where rows are read again for each unit."""
+FOLDING = 150
+"""Cycles to put together the lanes of a row that is reduced."""
 WIDE = 16
 """Vectors in a row from which its interior is read in place: packing both rims costs as much as packing 10 vectors."""
 
@@ -272,7 +274,8 @@ class PixelLayout(Layout):
             return 0.0
         results = self.pixels * p.filters * self.parts.o_parts
         if p.reduce:
-            return results * (3.0 if "mean" in p.reductions else 0.4)
+            rows = self.block[0] * self.block[1] * p.filters
+            return results * (3.0 if "mean" in p.reductions else 0.2) + rows * FOLDING
         return results * self.item * (0.06 if not p.channels_last or p.filters == 1 else 0.6)
 
 

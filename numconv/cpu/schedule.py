@@ -28,7 +28,7 @@ SLICE_BYTES = 32 << 10
 UNIT_SUMS_BYTES = 256 << 10
 """Budget of the chain sums of one unit for a chunk."""
 REDUCED_BYTES = 16 << 10
-"""The same where they are reduced at once, to stay in a first-level cache beside weights."""
+"""The same where they are reduced at once and a unit's weights are no more: all stays in a first-level cache."""
 SUMS_BYTES = 512 << 10
 """Budget of the chain sums of all units of a job, where several passes add to them."""
 
@@ -207,7 +207,8 @@ class Layout:
         """Pixels whose chain sums are kept at a time."""
         if len(self.passes) > 1:
             return self.pixels
-        budget = REDUCED_BYTES if self.parts.problem.reduce else UNIT_SUMS_BYTES
+        weights = self.parts.chains[-1][1] * self.width * self.item
+        budget = REDUCED_BYTES if self.parts.problem.reduce and weights <= REDUCED_BYTES else UNIT_SUMS_BYTES
         most = max(1, budget // (self.width * self.acc_item * self.rows)) * self.rows
         return min(self.pixels * self.samples, most)
 
@@ -324,8 +325,8 @@ def estimate(layout: Layout) -> float:
     count = -(-layout.pixels // layout.rows)
     results = layout.pixels * p.filters * layout.parts.o_parts
     straight = p.channels_last
-    finishing = results * layout.item * (0.06 if straight or p.filters == 1 else 0.1 + 0.05 * layout.vecs)
-    if not straight:
+    finishing = results * layout.item * (0.06 if straight or p.filters == 1 or p.reduce else 0.1 + 0.05 * layout.vecs)
+    if not straight and not p.reduce:
         finishing += 20 * p.filters * (1 if w == p.out_spatial[2] else d * h)  # runs of neighbours in out
     weights = layout.parts.chains[-1][1] * layout.units * layout.unit_filters * layout.item
     streaming = weights / layout.samples * (0.15 if weights > 1 << 20 else 0.05)  # from L3 or L2

@@ -42,6 +42,8 @@ def versions() -> dict[str, str]:
 
 
 def contenders_of(peer: str, workload: Workload, x: np.ndarray, w: np.ndarray, threads: int) -> list[Contender]:
-    """All ways of one peer: none where it is not installed or cannot do it."""
+    """All ways of one peer: none where it is not installed or cannot do it. Only PyTorch has reductions besides."""
     adapter = load(peer)
-    return [] if adapter is None else adapter.contenders(workload, x, w, threads)
+    return (
+        [] if adapter is None or (workload.reduce and peer != "torch") else adapter.contenders(workload, x, w, threads)
+    )

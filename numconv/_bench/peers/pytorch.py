@@ -54,7 +54,9 @@ def _geometry(workload: Workload, ndim: int) -> tuple[list[int], list[int], list
 
 
 def _array(workload: Workload) -> Callable[[Any], np.ndarray]:
-    """A tensor as numconv's result, without the row that was added."""
+    """A tensor as numconv's result, without the row that was added; of reductions, one after the other."""
+    if workload.reduce:
+        return lambda reduced: np.stack([y.numpy() for y in reduced])
     return lambda y: workload.own((y.squeeze(2) if y.ndim > workload.ndim + 2 else y).numpy())
 
 
@@ -64,9 +66,20 @@ def _way(workload: Workload, data: Any, weights: Any, ndim: int, name: str) -> C
 
     def run() -> Any:
         with torch.inference_mode():
-            return function(data, weights, None, stride, padding, dilation, workload.groups)
+            maps = function(data, weights, None, stride, padding, dilation, workload.groups)
+            return _reduced(workload, maps) if workload.reduce else maps
 
     return Contender("torch", run, _array(workload), name, packed=False)
+
+
+def _reduced(workload: Workload, maps: Any) -> list[Any]:
+    axes = tuple(range(2, maps.ndim))
+    made = {
+        "max": lambda: maps.amax(axes),
+        "mean": lambda: maps.mean(axes),
+        "ppv": lambda: (maps > 0).float().mean(axes),
+    }
+    return [made[name]() for name in workload.reduce]
 
 
 def _can_pack() -> bool:
@@ -84,6 +97,7 @@ def _packed(workload: Workload, data: Any, weights: Any) -> Contender:
 
     def run() -> Any:
         with torch.inference_mode():
-            return function(data, packed, None, padding, stride, dilation, workload.groups, "none", [], "")
+            maps = function(data, packed, None, padding, stride, dilation, workload.groups, "none", [], "")
+            return _reduced(workload, maps) if workload.reduce else maps
 
     return Contender("torch", run, _array(workload), "channels_last, weights packed")

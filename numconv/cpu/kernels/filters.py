@@ -72,8 +72,10 @@ def micro(scalar, rows, vecs, lanes, fused, integers, together):
                         tile = zeros(scalar, rows, vecs, lanes, fused)
                         if part > 0:
                             tile = load(tile, partial, steps_of(rows, width))
-                        ahead, length = next_bytes(block, call, weights, (high - low) * width, t, tiles)
-                        step = min(length * together // max(1, high - low) + 1, 2 * LINE)
+                        ahead, step = 0, 0
+                        if looking:
+                            ahead, length = next_bytes(block, call, weights, (high - low) * width, t, tiles)
+                            step = min(length * together // max(1, high - low) + 1, 2 * LINE)
                         box = slot + plan.at_boxes + t * BOX_BYTES
                         skip = block.skip != 0 and pointer(box, "i8")[6] != 0
                         behind = low

@@ -33,10 +33,12 @@ def work_code(target):
 
 
 class _Largest:
-    """The largest of some values so far, and what the compare instruction leaves out: NaN, and signs of zeros.
+    """The largest of some values so far. Floating ones by their bits, for NaN and the signs of zeros.
 
-    `signs` are the bits that all values have in common, `numbers` is 0 where one was NaN. IEEE's maximum as LLVM has
-    it takes six instructions a vector instead of four.
+    The largest signed integer is the largest value if that is positive or +0.0, or shows a positive NaN; the least
+    unsigned one is the largest value if all are negative; the largest unsigned one shows a negative NaN. No masks are
+    made, of which AVX-512 makes few in a cycle: max and ppv of 1,000 filters of 9 taps on 128 x 512 samples take 5.9 ms
+    on two cores, by compare instructions 7.5.
     """
 
     def __init__(self, b, code, lanes):
@@ -44,33 +46,34 @@ class _Largest:
         self.bits = _wide(ir.IntType(8 * SIZES[code]), lanes)
 
     def start(self, top):
-        if self.code[0] != "f":
-            return [top]
-        return [top, self.b.bitcast(top, self.bits), _constant(self.bits, -1)]
+        return [top] if self.code[0] != "f" else [self.b.bitcast(top, self.bits)] * 3
 
     def step(self, state, value):
-        b, top = self.b, state[0]
+        b = self.b
+
+        def chosen(compare, sign, old):
+            return b.select(compare(sign, value, old), value, old)
+
         if self.code[0] != "f":
-            compare = b.icmp_signed if self.code[0] == "i" else b.icmp_unsigned
-            return [b.select(compare(">", value, top), value, top)]
-        number = b.fcmp_ordered("ord", value, value)
+            return [chosen(b.icmp_signed if self.code[0] == "i" else b.icmp_unsigned, ">", state[0])]
+        value = b.bitcast(value, self.bits)
+        signed, least, largest = state
         return [
-            b.select(b.fcmp_ordered(">", value, top), value, top),
-            b.and_(state[1], b.bitcast(value, self.bits)),
-            b.select(number, state[2], _constant(self.bits, 0)),
-        ]
+            chosen(b.icmp_signed, ">", signed), chosen(b.icmp_unsigned, "<", least),
+            chosen(b.icmp_unsigned, ">", largest),
+        ]  # fmt: skip
 
     def end(self, state):
-        b, top = self.b, state[0]
+        b = self.b
         if self.code[0] != "f":
-            return top
-        zero = b.fcmp_ordered("==", top, _constant(top.type, 0.0))
-        top = b.select(zero, b.bitcast(b.and_(state[1], self._sign_bit()), top.type), top)
-        number = b.icmp_unsigned("!=", state[2], _constant(self.bits, 0))
-        return b.select(number, top, _constant(top.type, float("nan")))
-
-    def _sign_bit(self):
-        return _constant(self.bits, -(1 << (8 * SIZES[self.code] - 1)))
+            return state[0]
+        signed, least, largest = state
+        kind = _wide(IR_TYPES[self.code], self.bits.count if isinstance(self.bits, ir.VectorType) else 1)
+        infinity = (0x7F8 << 20) if self.code == "f4" else (0x7FF << 52)
+        top = b.select(b.icmp_signed(">=", signed, _constant(self.bits, 0)), signed, least)
+        positive = b.icmp_signed(">", signed, _constant(self.bits, infinity))
+        negative = b.icmp_unsigned(">", largest, _constant(self.bits, infinity | 1 << (8 * SIZES[self.code] - 1)))
+        return b.select(b.or_(positive, negative), _constant(kind, float("nan")), b.bitcast(top, kind))
 
 
 class _State:
@@ -113,10 +116,16 @@ class _State:
             elif name == "mean":
                 self._keep(name, [b.fadd(self._get(name)[0], _cast(b, value, self.code, "f8"))])
             else:
-                zero = _constant(value.type, 0)
-                compare = b.icmp_signed if self.code == "i8" else b.icmp_unsigned
-                positive = b.fcmp_ordered(">", value, zero) if self.code[0] == "f" else compare(">", value, zero)
-                self._keep(name, [b.add(self._get(name)[0], b.zext(positive, self.number))])
+                self._keep(name, [b.add(self._get(name)[0], self._positive(value))])
+
+    def _positive(self, value):
+        """1 where a value is positive, else 0."""
+        b, zero = self.b, _constant(value.type, 0)
+        if self.code[0] == "f":
+            positive = b.fcmp_ordered(">", value, zero)
+        else:
+            positive = (b.icmp_signed if self.code == "i8" else b.icmp_unsigned)(">", value, zero)
+        return b.zext(positive, self.number)
 
     def end(self, at, folded):
         """Into the record."""
