@@ -83,7 +83,7 @@ def parallel(monkeypatch):
     """Threads for calls of microseconds."""
     monkeypatch.setattr(runner, "HANDOVER", 0.0)
     monkeypatch.setattr(runner, "KEEP_GIL", 0.0)
-    monkeypatch.setattr(layer, "parallel", lambda seconds: None)
+    monkeypatch.setattr(layer, "parallel", lambda: None)
 
 
 @every_case

@@ -34,7 +34,7 @@ def parallel_however_small(monkeypatch):
     """Threads for calls of microseconds, and the pool for all: Numba's own threads are for a process apart."""
     monkeypatch.setattr(runner, "HANDOVER", 0.0)
     monkeypatch.setattr(runner, "KEEP_GIL", 0.0)
-    monkeypatch.setattr(layer, "parallel", lambda seconds: None)
+    monkeypatch.setattr(layer, "parallel", lambda: None)
 
 
 def compute(case, x, w, bias, **more):

@@ -62,7 +62,7 @@ def circumstances(rng: np.random.Generator, tiles: bool) -> Iterator[None]:
         if rng.random() < 0.2:
             stack.enter_context(mock.patch.multiple(runner, HANDOVER=0.0, KEEP_GIL=0.0))
             if rng.random() < 0.5:
-                stack.enter_context(mock.patch.object(layer, "parallel", lambda seconds: None))
+                stack.enter_context(mock.patch.object(layer, "parallel", lambda: None))
         if tiles and rng.random() < 0.1:
             every = shapes()
             block = tuple(int(b) for b in rng.integers(1, 9, 3)) if rng.random() < 0.5 else None
