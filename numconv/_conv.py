@@ -68,7 +68,8 @@ def conv1d(
         What to do with a value that an integer result does not hold.
     method : {"auto", "direct", "winograd", "reference"}
         "direct" has an order of summation that is defined and the same on every CPU with fused multiply-add;
-        "reference" computes the same bits slowly, in NumPy. "auto" takes "direct".
+        "reference" computes the same bits slowly, in NumPy. "auto" takes "direct";
+        but for float32 and float64 filters of 3 or 5 taps as `conv2d` does for 3x3.
     reduce : {"max", "mean", "ppv"} or a tuple of them, optional
         What is made of each feature map, which is not written: its largest value (NaN if one is), its mean, the
         proportion of positive values. By "direct" or "reference".

@@ -1,9 +1,13 @@
 """Method `winograd`: minimal filtering F(2x2, 3x3) and F(4x4, 3x3), in 4/9 and 1/4 of the multiplications.
 
+Along one axis F(2, 3), F(4, 3) and F(4, 5), in 2/3, 1/2 and 2/5. (Two Zen 5 cores, float32, 64 to 512 channels last,
+direct / this: 3 taps 1.5 to 1.8, 5 taps 2.0 to 2.2; float64 1.4 to 1.7 and 1.6 to 2.0. With channels first, which are
+transposed on the way, 4096 samples of 128 channels 1.3 and 1.7, 16384 of 64 1.0 and 1.5.)
+
 `kernels.winograd` says how a block is computed, `kernels.minimal` has the transforms. Here: which problems, which
 form, tile and blocks, the transformed weights. Results are within 256 * e * T of the exact ones, T the sum over
 channels of the largest |x| in a tile times the sum of |w|; measured in float32 are at most 16 * e * T with F(2x2), 54
-with F(4x4) (log-normal data; normal 9).
+with F(4x4) (log-normal data; normal 9), 47 with F(4, 3) and 60 with F(4, 5) (normal 6 and 4).
 
 One Zen 5 core, float32, channels last, direct / this: 224x224x64 2.6, 56x56x256 2.8, 28x28x512 1.5, 14x14x256 1.8,
 14x14x512 1.7, 7x7x512 in batches 1.2. Products run at the speed of `direct` from blocks of some 12 tiles on; a block's
@@ -42,7 +46,7 @@ UNFIT = "a filter is not finite, or all of it is too small or too large"
 """Why weights cannot be transformed."""
 LEAST_CHANNELS = 32
 """And filters, of a group, from which `auto` takes this method."""
-FORMS = {(3, 3): (("4", "4"), ("2", "2"))}
+FORMS = {(3, 3): (("4", "4"), ("2", "2")), (1, 3): (("1", "4"), ("1", "2")), (1, 5): (("1", "4_5"),)}
 """Forms along H and W by (KH, KW): `minimal`."""
 
 
@@ -71,8 +75,10 @@ class Winograd:
 
     @property
     def name(self) -> str:
-        """F(4x4, 3x3)."""
+        """F(4x4, 3x3); of a row of taps F(4, 3)."""
         outputs, taps = zip(*(minimal.FORMS[form] for form in self.form), strict=True)
+        if taps[0] == 1:
+            return f"F({outputs[1]}, {taps[1]})"
         return f"F({outputs[0]}x{outputs[1]}, {taps[0]}x{taps[1]})"
 
     @property
@@ -196,7 +202,8 @@ class Winograd:
         vectors = self.points * self.item / (self.lanes * self.item)
         forward = count * self.channels * vectors * 5.0
         inverse = count * self.units * self.width * vectors * 4.0
-        crowded = 1 + 0.02 * self.offsets["slot"] / (1 << 20)
+        # Of a row, transforms weigh more beside products: 4096 x 128 in blocks of 0.9 MB 1.6 x direct, of 1.8 MB 1.5.
+        crowded = 1 + (0.1 if self.form[0] == "1" else 0.02) * self.offsets["slot"] / (1 << 20)
         again = FAR if self.weights_bytes > NEAR_WEIGHTS_BYTES else NEAR
         streaming = self.weights_bytes * (FAR / self.samples + again * (nd * nh * nw - 1))
         return blocks * (products * crowded + forward + inverse + 3000) + streaming
@@ -213,7 +220,7 @@ def refusal(problem: Problem) -> str:
     if p.compute.char not in "fd" or not p.x_dtype == p.compute == p.result:
         return "only float32 and float64, in and out"
     if p.kernel[0] != 1 or p.kernel[1:] not in FORMS:
-        return "only kernels of 3x3"
+        return "only kernels of 3x3, and rows of 3 or 5 taps"
     if p.stride != (1, 1, 1) or p.dilation[1:] != (1, 1):
         return "only stride 1 and dilation 1"
     if p.channels < machine().lanes[code_of(p.compute)]:
@@ -254,7 +261,8 @@ def blocks(problem: Problem, form: tuple[str, str], item: int) -> list[tuple[tup
     tile_bytes = minimal.points(form[0]) * minimal.points(form[1]) * problem.channels * item
     most = MOST_BYTES // tile_bytes
     found = []
-    for w in sorted({-(-TW // n) for n in (1, 2, 3, 4, 8, 16, 64)}):
+    longer = (256, 1024, 4096, 1 << 14) if OH == 1 else ()
+    for w in sorted({-(-TW // n) for n in (1, 2, 3, 4, 8, 16, 64, *longer)}):
         for h in sorted({-(-TH // n) for n in (1, 2, 3, 4, 5, 7, 10, 14, 20, 28, 40, 56, 80)}):
             block = (1, min(h * high, OH), min(w * wide, OW))
             if h * w <= most and (h * w >= 12 or 4 * h * w >= most or h * w == whole):
