@@ -67,7 +67,7 @@ PAD_MODES = {mode: mode for mode in ("constant", "edge", "reflect", "symmetric",
 }
 ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh", "silu", "gelu")
 OVERFLOWS = ("raise", "saturate", "wrap")
-METHODS = ("auto", "direct", "winograd", "reference")
+METHODS = ("auto", "direct", "winograd", "separable", "reference")
 LEAKY_RELU_SLOPE = 0.2
 
 

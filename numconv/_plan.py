@@ -52,6 +52,7 @@ class Engine:
                 raise MemoryError(
                     f"{name}: no memory for tables and packed weights ({descriptor(problem)}): {error}"
                 ) from None
+            methods.check(name, self.kernel_problem, self.method)
 
     @property
     def method(self) -> str:

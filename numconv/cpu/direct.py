@@ -24,6 +24,7 @@ from .schedule import Layout, Parts, estimate, filter_layouts
 from .tiles import TOGETHER
 
 if TYPE_CHECKING:
+    from .separable import Separable
     from .winograd import Winograd
 
 WORTH_COLUMNS = 0.96
@@ -37,7 +38,7 @@ class Schedule:
     """What all calls of a problem share: the PLAN record, the tables it points to, the addresses of kernels."""
 
     problem: Problem
-    layout: Layout | Channels | Winograd
+    layout: Layout | Channels | Winograd | Separable
     plan: np.ndarray  # int64, PLAN.itemsize // 8 slots
     tables: tuple[np.ndarray, ...]  # kept alive for the record
     kernels: frozenset[tuple]  # (factory, *parameters) of all that a call runs
@@ -116,7 +117,7 @@ class Schedule:
     @property
     def lane_axis(self) -> int:
         """The axis of (n, d, h, w, channels) that lies in lanes."""
-        return 3 if isinstance(self.layout, PixelLayout) else 4
+        return 3 if isinstance(self.layout, PixelLayout) or self.layout.order == "separable" else 4
 
     def taps_at(self, strides: tuple[int, ...]) -> int:
         """Address of the step offsets in the input itself, for its canonical strides (n, d, h, w, c)."""
@@ -257,7 +258,7 @@ def record(p: Problem, layout: Layout | Channels, cpu: Machine) -> Schedule:
     return Schedule(p, layout, plan, (*tables.values(), *segments), every, job, acc_code, in_place, own, skips)
 
 
-def axes_fields(p: Problem, layout: Layout | Channels | Winograd) -> dict[str, int]:
+def axes_fields(p: Problem, layout: Layout | Channels | Winograd | Separable) -> dict[str, int]:
     """The fields that mean the same in all lane orders."""
     parts = layout.parts
     fields: dict[str, int] = {}

@@ -81,6 +81,13 @@ def for_winograd(p: Problem) -> Problem:
     )  # fmt: skip
 
 
+def for_separable(p: Problem, width: int, rows: int) -> Problem:
+    """Two blocks along both axes, two chunks in the first; two filters in each of two planes."""
+    kernel = (1, rows + 1 if p.kernel[1] >= rows else rows - 1, 3)
+    small = _problem(p, kernel, 2, 1, 4, (1, 6 * rows + 3, 2 * width + 6), (1, 1, 1))
+    return replace(small, method="separable")
+
+
 def _wide(layout: PixelLayout) -> PixelLayout:
     """Padding at both ends of a row whose interior is wide enough to be read in place."""
     rows = layout.rows if layout.order == "rolling" else 3
@@ -134,6 +141,8 @@ def arrays(p: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         w[(np.arange(w.size) * 7 % step > 0).reshape(w.shape)] = 0
         w = np.sign(w) if w.dtype.kind != "b" else w
         w = w.astype(p.w_dtype)
+    if p.method == "separable":  # two products
+        w = w[:, :1] * w[:, :, :1] + w[:, 1:2] * w[:, :, 1:2]
     bias = _values((p.filters,), p.compute, 4, signed, 3)
     if p.compute.kind == "c" and p.x_dtype.kind != "c" and p.w_dtype.kind != "c":
         bias = bias.real.astype(p.compute)  # imaginary parts of real products are not the kernels' business

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from .._problem import Problem
-from . import winograd
+from . import separable, winograd
 from .direct import Schedule
 
 Packed = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -51,7 +51,7 @@ class Method(Protocol):
         """How it goes about it, in a line."""
 
 
-OTHERS: dict[str, Method] = {"winograd": winograd}
+OTHERS: dict[str, Method] = {"winograd": winograd, "separable": separable}
 
 
 def choice(name: str, problem: Problem) -> tuple[str, ...]:
@@ -81,6 +81,12 @@ def direct_cycles(problem: Problem) -> float:
     taps, item = problem.kernel[0] * problem.kernel[1] * problem.kernel[2], problem.compute.itemsize
     weights_bytes = taps * problem.group_channels * problem.filters * item
     return problem.flops / DIRECT_FLOPS * (item / 4) + weights_bytes * winograd.FAR
+
+
+def check(name: str, problem: Problem, taken: str) -> None:
+    """NotImplementedError where weights have left a method that was asked for to another."""
+    if problem.method == "separable" != taken and problem.schedules.get("separable") is not None:
+        raise NotImplementedError(f"{name}: method is 'separable', but {separable.UNFIT}; use 'auto' or 'direct'")
 
 
 def considered(problem: Problem, taken: str) -> dict[str, str]:

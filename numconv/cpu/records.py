@@ -41,6 +41,7 @@ CALL, CALL_SLOT = _record("""
 #   channels    in lanes: all filters, those of a group, pixels from one of a tile to the next, table of addresses
 #   winograd    PLAN of the micro-kernel; kernels; bytes between tiles and points of V and M; a pixel of zeros; sizes
 #               with padding; channels made innermost at a time; first step of each chain of `direct`
+#   separable   bytes of a strip of intermediate rows, and of all strips of a term
 PLAN, PLAN_SLOT = _record("""
     pack micro finish activate block_job
     OD OH OW BD BH BW ND NH NW D H W KD KH KW sd sh sw dd dh dw lo_d lo_h lo_w index_d index_h index_w
@@ -56,6 +57,7 @@ PLAN, PLAN_SLOT = _record("""
     at_left at_out at_segments at_rows at_runs at_acc at_packed
     F FG spacing table_d table_h table_w
     gemm inverse exact v_tile v_point m_point at_v at_m zeros padded_h padded_w slice_channels direct_chains
+    at_ring strip_bytes term_bytes
     """)
 
 # What a job tells its stages (pack, micro-kernel, finish): the head of the worker's own bytes.
