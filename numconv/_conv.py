@@ -66,7 +66,7 @@ def conv1d(
         even.
     overflow : {"raise", "saturate", "wrap"}
         What to do with a value that an integer result does not hold.
-    method : {"auto", "direct", "winograd", "reference"}
+    method : {"auto", "direct", "winograd", "separable", "reference"}
         "direct" has an order of summation that is defined and the same on every CPU with fused multiply-add;
         "reference" computes the same bits slowly, in NumPy. "auto" takes "direct";
         but for float32 and float64 filters of 3 or 5 taps as `conv2d` does for 3x3.
@@ -191,12 +191,13 @@ def conv2d(
         even.
     overflow : {"raise", "saturate", "wrap"}
         What to do with a value that an integer result does not hold.
-    method : {"auto", "direct", "winograd", "reference"}
+    method : {"auto", "direct", "winograd", "separable", "reference"}
         "direct" has an order of summation that is defined and the same on every CPU with fused multiply-add;
         "reference" computes the same bits slowly, in NumPy. "auto" takes "direct";
         but for float32 and float64 filters of 3x3 at stride 1 and dilation 1, from 32 channels and filters of a group
-        on, it may take "winograd", which multiplies less; see the notes. It depends on neither batch size nor threads.
-        A plan transforms the weights once, a function for every call.
+        on, it may take "winograd", which multiplies less, and for large images and filters of one channel that are
+        sums of products of a column and a row, "separable"; see the notes. It depends on neither batch size nor
+        threads. A plan transforms the weights once, a function for every call.
     reduce : {"max", "mean", "ppv"} or a tuple of them, optional
         What is made of each feature map, which is not written: its largest value (NaN if one is), its mean, the
         proportion of positive values. By "direct" or "reference".
@@ -235,6 +236,13 @@ def conv2d(
     outputs. A result differs from the exact one by at most 256 * e * T, e the roundoff of the type and T the sum over
     channels of the largest |x| that the tile sees times the sum of |w|; ``direct`` is as close relative to the sum of
     the products themselves. Tiles that see a NaN, an infinity or an overflow are computed by ``direct``, alone.
+
+    ``method="separable"`` is for filters of one channel (images, depthwise layers), float32 or float64, at stride 1 and
+    dilation 1, that are sums of one or two products of a column and a row: Gaussians, boxes, Sobel, Laplacians. A
+    product is one if no weight is off by more than 2 * e * |w|; all other weights are an error. Rows are summed before
+    columns, KH + KW products instead of KH * KW: a result differs from the exact one by at most
+    (KH + KW + 8) * e * S, S the sum of |x| * |column| * |row|, and |bias|. Sums that are not finite are computed by
+    ``direct``, alone. "auto" looks for columns and rows from 10,000,000 products of a sample on.
 
     Examples
     --------
@@ -322,7 +330,7 @@ def conv3d(
         even.
     overflow : {"raise", "saturate", "wrap"}
         What to do with a value that an integer result does not hold.
-    method : {"auto", "direct", "winograd", "reference"}
+    method : {"auto", "direct", "winograd", "separable", "reference"}
         "direct" has an order of summation that is defined and the same on every CPU with fused multiply-add;
         "reference" computes the same bits slowly, in NumPy. "auto" takes "direct";
         but for float32 and float64 filters of 1x3x3 as `conv2d` does for 3x3.

@@ -16,7 +16,7 @@ import numpy as np
 
 import numconv
 from numconv._calls import recipe
-from numconv.cpu import direct, execute, pixel_layouts, tiles, winograd
+from numconv.cpu import direct, execute, pixel_layouts, separable, tiles, winograd
 from numconv.cpu.memory import address_of
 
 from .problems import CASES, IMAGES, LAYERS, Case, arrays, same_bits
@@ -56,6 +56,7 @@ def shielded(at_end: bool) -> None:
     direct.aligned_zeros, execute.borrow_workspace = zeros, borrow  # type: ignore[assignment]
     execute.give_back = lambda space, address: None  # type: ignore[assignment]
     winograd.aligned_empty, winograd.borrow_workspace = execute.aligned_empty, borrow  # type: ignore[assignment]
+    separable.aligned_empty = execute.aligned_empty  # type: ignore[attr-defined]
     winograd.give_back = execute.give_back  # type: ignore[assignment]
 
 
@@ -107,6 +108,24 @@ def check_winograd(form: tuple[str, str], at_end: bool) -> None:
                     raise SystemExit(f"winograd {form} {dtype} {data_format}: wrong")
 
 
+def check_separable(at_end: bool) -> None:
+    """Tails of blocks, strips and tiles; then with sums that are computed again."""
+    rng = np.random.default_rng(0)
+    for dtype, spatial, kernel in (("f4", (9, 18), (2, 3)), ("f8", (70, 131), (33, 2)), ("f4", (37, 500), (5, 17))):
+        x = rng.standard_normal((1, 2, *spatial)).astype(dtype)
+        w = (rng.integers(1, 4, (4, 1, kernel[0], 1)) * rng.integers(-4, 4, (4, 1, 1, kernel[1]))).astype(dtype)
+        x_, w_, bias = placed(x, at_end), placed(w, at_end), placed(np.ones(4, dtype), at_end)
+        for padding in (0, ((1, 0), (3, 1))):
+            options = {"padding": padding, "data_format": "channels_first", "threads": 1, "groups": 2}
+            for values in (x, np.where(abs(x) > 2, np.inf, x)):
+                x_[...] = values
+                expected = numconv.conv2d(values, w, bias, method="direct", **options)
+                out = guarded(expected.shape, dtype, at_end)
+                numconv.conv2d(x_, w_, bias, method="separable", out=out, **options)
+                if not np.allclose(out, expected, rtol=0.01, atol=0.01, equal_nan=True):
+                    raise SystemExit(f"separable {dtype} {spatial} {kernel}: wrong")
+
+
 def every_shape() -> list[tuple[str, tuple[int, int]]]:
     """Every lane order with every tile of its table."""
     return [(order, shape) for order, table in TABLES.items() for shapes in table.values() for shape in shapes]
@@ -148,6 +167,7 @@ def main(where: str) -> None:
     for form in (("2", "2"), ("4", "4")):
         print("winograd", form, flush=True)
         check_winograd(form, where == "end")
+    check_separable(where == "end")
     print("all inside", flush=True)
 
 

@@ -171,6 +171,7 @@ def test_difference():
 FILTERS = {
     "image": BANK,
     "signal": Workload("", (90,), (8,), filters=3, bank=True),
+    "product": Workload("", (20, 34), (3, 6), filters=2, bank=True, separable=True),
 }
 LAYERS = {
     "strided": Workload("", (9, 10), (3, 3), n=2, channels=4, filters=6, groups=2, stride=2, padding=1),
@@ -189,7 +190,7 @@ def test_every_way_of_a_library_gives_our_result(peer, kind):
         _, function, expected = ours(workload, x, w)
         assert difference(function.run(), expected) == 0
         ways = peers.contenders_of(peer, workload, x, w, threads=1)
-        assert ways or kind == "layers"
+        assert ways or kind == "layers" or (peer == "sepFilter2D" and not workload.separable)
         for way in ways:
             assert difference(way.array(way.run()), expected) <= 1, (name, way.key)
 

@@ -26,6 +26,10 @@ CASES = [
     )
     for dtype in TYPES
 ]
+CASES += [  # of two rows: weights are sums of two products
+    Case(f"separable.{dtype}", SAMPLES, (11, 37), 2, 4, (2, 3), 2, dtype, bias=True, options={"method": "separable"})
+    for dtype in ("float32", "float64")
+]
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
@@ -39,7 +43,7 @@ def parallel_however_small(monkeypatch):
 
 def compute(case, x, w, bias, **more):
     conv = {1: numconv.conv1d, 2: numconv.conv2d}[case.ndim]
-    return conv(x, w, bias, **case.keywords, method="direct", **more)
+    return conv(x, w, bias, **({"method": "direct"} | case.keywords), **more)
 
 
 def problem(case):

@@ -93,6 +93,11 @@ GROUPED = (
 """Four channels a group."""
 
 IMAGE = tuple(_bank(f"image.{k}x{k}", (2048, 2048), 1, k, yardsticks=("copy",)) for k in (3, 5, 7, 9, 11))
+PRODUCTS = tuple(
+    _bank(f"image.{k}x{k}", (2048, 2048), 1, k, separable=True, yardsticks=("copy",))
+    for k in (3, 5, 7, 11, 15, 31, 63, 101)
+)
+"""One column and one row each."""
 BANKS = tuple(_bank(f"bank.{f}x{k}x{k}", (1024, 1024), f, k) for f in (8, 32) for k in (7, 15))
 
 _SIGNAL: dict[str, Any] = {"channels": 64, "filters": 64}
@@ -154,6 +159,10 @@ SUITES: dict[str, tuple[Group, ...]] = {
     "images": (
         Group("one filter, float32", IMAGE, {"opencv": 1.8}),
         Group("one filter, float64", _typed(IMAGE, "float64"), {"opencv": 1.8}),
+    ),
+    "separable": (
+        Group("one separable filter, float32", PRODUCTS, {"opencv": 1.8, "sepFilter2D": 1.5}),
+        Group("one separable filter, float64", _typed(PRODUCTS, "float64"), {"opencv": 1.8, "sepFilter2D": 1.5}),
     ),
     "banks": (Group("banks, float32", BANKS, {"of peak": 0.82, "torch": 3, "opencv": 3}),),
     "signals": (

@@ -26,6 +26,7 @@ class Workload:
     stride, dilation, padding : the same along all axes.
     x_dtype, w_dtype, dtype : of input, weights (default: as x), result (default: numconv's).
     reduce : what is made of each map, as numconv's `reduce`.
+    separable : each filter is a product of a column and a row.
     yardsticks : other ways through numconv to be timed beside it, by the names in `yardsticks.YARDSTICKS`.
     """
 
@@ -45,6 +46,7 @@ class Workload:
     w_dtype: str = ""
     dtype: str | None = None
     reduce: tuple[str, ...] = ()
+    separable: bool = False
     yardsticks: tuple[str, ...] = ()
 
     @property
@@ -90,7 +92,8 @@ class Workload:
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
         """Return x and w: normal, or all values of short integers; always the same."""
         rng = np.random.default_rng(0)
-        return _values(rng, self.x_shape, self.x_dtype), _values(rng, self.w_shape, self.w_dtype or self.x_dtype)
+        x, w = _values(rng, self.x_shape, self.x_dtype), _values(rng, self.w_shape, self.w_dtype or self.x_dtype)
+        return x, w[:, :, :1] * w[:, :1, :] if self.separable else w
 
     def plan(self, w: np.ndarray) -> numconv.Plan:
         """With the weights packed."""

@@ -15,9 +15,14 @@ import numpy as np
 from ..contender import Contender
 from ..workload import Workload
 
-PEERS = {"torch": "pytorch", "onnxruntime": "onnx_session", "opencv": "opencv", "scipy": "scipy_filters"}
+PEERS = {
+    "torch": "pytorch", "onnxruntime": "onnx_session", "opencv": "opencv", "sepFilter2D": "opencv_separable",
+    "scipy": "scipy_filters",
+}  # fmt: skip
 """Modules by the name that tables show; the first named is the first column."""
-PACKAGES = {"onnxruntime": "onnxruntime onnx", "opencv": "opencv-python-headless"}
+PACKAGES = {
+    "onnxruntime": "onnxruntime onnx", "opencv": "opencv-python-headless", "sepFilter2D": "opencv-python-headless",
+}  # fmt: skip
 """What to install, where that differs from the name."""
 
 
@@ -32,7 +37,7 @@ def load(peer: str) -> ModuleType | None:
 
 def missing() -> tuple[str, ...]:
     """Packages to install for the peers that are not there."""
-    return tuple(PACKAGES.get(peer, peer) for peer in PEERS if load(peer) is None)
+    return tuple(dict.fromkeys(PACKAGES.get(peer, peer) for peer in PEERS if load(peer) is None))
 
 
 def versions() -> dict[str, str]:
