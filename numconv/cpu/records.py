@@ -39,6 +39,7 @@ CALL, CALL_SLOT = _record("""
 #   pixel lanes lanes of a vector, vectors of a tile; how they are placed, see `pixel_job`
 #   chain sums  bytes of an item, and between pixels, rows, lanes and units; `at_...`: offsets in the worker's bytes
 #   channels    in lanes: all filters, those of a group, pixels from one of a tile to the next, table of addresses
+#               (far: whether rows are asked for ahead)
 #   winograd    PLAN of the micro-kernel; kernels; bytes between tiles and points of V and M; a pixel of zeros; sizes
 #               with padding; channels made innermost at a time; first step of each chain of `direct`
 #   separable   bytes of a strip of intermediate rows, and of all strips of a term
@@ -55,7 +56,7 @@ PLAN, PLAN_SLOT = _record("""
     acc_item acc_pixel acc_row acc_lane acc_unit
     tap_steps inner_0 inner_1 seen_d seen_h seen_w at_boxes
     at_left at_out at_segments at_rows at_runs at_acc at_packed
-    F FG spacing table_d table_h table_w
+    F FG spacing table_d table_h table_w far
     gemm inverse exact v_tile v_point m_point at_v at_m zeros padded_h padded_w slice_channels direct_chains
     at_ring strip_bytes term_bytes
     """)

@@ -39,11 +39,15 @@ from .tile import (
     add_stored,
     leaky_relu,
     load_offsets,
+    prefetch,
     relu,
     steps_of,
     store,
     zeros,
 )
+
+AHEAD = 2
+"""Tiles by which long rows are asked for before they are read and written (see `channels.FAR_BYTES`)."""
 
 
 @intrinsic(prefer_literal=True)
@@ -272,7 +276,7 @@ def two_rows(tile, table, channel, weights, pitch, piece, kind):
 def micro(scalar, pixels, vecs, lanes, fused, stack, taps, stride, channels, filters):
     """`pixels` of each of `stack` output rows; `stride` between them, in a phase; `channels`, `filters` of a group."""
     size = SIZES[scalar]
-    width, rows = vecs * lanes, pixels * stack
+    width, rows, seen = vecs * lanes, pixels * stack, pixels * stride
     tile_row = width * size
     kind, single = f"{taps} {stride} {channels} {filters} {stack}", f"1 {stride} {channels} {filters} {stack}"
 
@@ -290,10 +294,13 @@ def micro(scalar, pixels, vecs, lanes, fused, stack, taps, stride, channels, fil
                 table += phase * plan.sw % plan.dw * plan.table_w + phase * plan.sw // plan.dw * 8
                 for t in range(0, count, pixels):
                     i = max(0, min(t, count - pixels))  # the last tile overlaps
+                    ahead = table + max(0, min(t + AHEAD * pixels, count - pixels)) * (8 * stride)
                     for unit in range(block.unit_0, block.unit_1):
                         filter_0 = min(unit * width, plan.F - width)
                         channel = filter_0 // filters * channels * size
                         left, right = table + i * (8 * stride), call.weights + filter_0 * size
+                        if plan.far != 0:
+                            prefetch(load_offsets(seen, ahead), channel, 2, 0)
                         for chain in range(plan.chain_count):
                             tile = zeros(scalar, rows, vecs, lanes, fused)
                             for p in range(chains[chain], chains[chain + 1]):
@@ -311,7 +318,10 @@ def micro(scalar, pixels, vecs, lanes, fused, stack, taps, stride, channels, fil
                             here = out + (i * plan.spacing + phase) * pixel + unit * apart + filter_0 * size
                             step = plan.spacing * pixel
                             if count >= pixels:
-                                store(tile, here, grid_of(pixels, step, stack, down))
+                                places = grid_of(pixels, step, stack, down)
+                                store(tile, here, places)
+                                if plan.far != 0:
+                                    prefetch(places, here + AHEAD * pixels * step, 2, 1)
                                 continue
                             store(tile, partial, steps_of(rows, tile_row))
                             for n in range(stack * count):
