@@ -17,9 +17,8 @@ from .running import TESTS
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="forks, signals and guard pages of Linux")
 
-SECONDS = {"exact": 12, "bounds": 8, "guard": 16, "stress": 24, "mutants": 2, "cpus": 8}
-"""For each part, of which some go on until they have tried a few of everything; faults take minutes: `test_cache`,
-`test_proof` and `test_limits` have a few of each."""
+SECONDS = {"exact": 12, "bounds": 8, "guard": 16, "stress": 24, "faults": 12, "mutants": 2, "cpus": 8}
+"""For each part, of which some go on until they have tried a few of everything."""
 
 
 @linux
