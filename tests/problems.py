@@ -152,6 +152,9 @@ def _modes() -> list[Case]:
         for options in ({}, _FIRST):
             case = Case(f"type.{dtype}", 2, (6, 7), 4, 18, (3, 3), x_dtype=dtype, bias=True, options=dict(options))
             cases.append(replace(case, name=case.name + ".first" * bool(options)))
+    for dtype, options in product(("uint8", "uint16"), ({}, _FIRST)):  # of images, with weights that are not integers
+        name = f"mixed.{dtype}.{len(options)}"
+        cases.append(Case(name, 1, (6, 40), 2, 9, (3, 3), x_dtype=dtype, w_dtype="float32", options=dict(options)))
     for dtype in ("float64", "int8", "uint16", "int64", "float16", "complex64"):
         for options in ({}, _FIRST, {"flip": True, **_FIRST}):
             name = f"weights.{dtype}.{len(options)}"

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import numconv
-from numconv.cpu import methods
+from numconv.cpu import direct, execute, methods
 
 from .forced import forced, shapes
-from .problems import CASES, EVERY, IMAGES, LAYERS, any_strides, arrays, poisoned, random_case, same_bits
+from .problems import CASES, EVERY, IMAGES, LAYERS, any_strides, arrays, poisoned, random_case, random_values, same_bits
 
 CONV = {1: numconv.conv1d, 2: numconv.conv2d, 3: numconv.conv3d}
 PLAN = {1: numconv.plan_conv1d, 2: numconv.plan_conv2d, 3: numconv.plan_conv3d}
@@ -34,6 +34,19 @@ def index(case):
 def test_named_problems(case):
     x, w, bias = arrays(case, np.random.default_rng(index(case)))
     assert same_bits(*both(case, x, w, bias))
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_weights_are_packed_as_numpy_packs_them(data_format):
+    """By the compiled kernel, also the lanes of a last panel that hold no filter."""
+    shape, x_shape = ((3, 2, 40, 130), (4, 5, 80)) if data_format == "channels_last" else ((130, 40, 3, 2), (80, 4, 5))
+    w = random_values(np.random.default_rng(0), shape, "float32")
+    plan = numconv.plan_conv2d(x_shape, w, groups=2, data_format=data_format, method="direct")
+    schedule = plan._engine.pieces[0].schedule
+    given = (w if data_format == "channels_last" else w.transpose(2, 3, 1, 0))[None]
+    packed, _ = execute._pack(schedule, given, 1)
+    wanted = direct.pack_weights(schedule, given)
+    assert np.array_equal(packed.ravel(), wanted.ravel())
 
 
 @pytest.mark.parametrize("case", LAYERS + IMAGES, ids=lambda case: case.name)

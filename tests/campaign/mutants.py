@@ -49,10 +49,10 @@ def seed(mutant: Mutant, package: Path) -> tuple[Path, str]:
     return path, before
 
 
-def tested(copy: Path, first: str) -> str:
+def tested(copy: Path, first: str, cache: str) -> str:
     """How the tests noticed, or nothing."""
     common = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--no-header"]
-    environment = os.environ | {"PYTHONPATH": str(copy), "NUMCONV_CACHE_DIR": str(copy / "cache")}
+    environment = os.environ | {"PYTHONPATH": str(copy), "NUMCONV_CACHE_DIR": cache}
     files = [f"tests/{name}" for name in ALL]
     for selected in ([*files, "-k", first], files):
         output, died = _finish(common + selected, environment, copy, LIMIT)
@@ -64,8 +64,11 @@ def tested(copy: Path, first: str) -> str:
     return ""
 
 
-def tried(mutant: Mutant) -> tuple[str, float]:
-    """(how it was noticed, seconds) in a copy of the package and its tests, with a kernel cache of its own."""
+def tried(mutant: Mutant, cache: str) -> tuple[str, float]:
+    """(how it was noticed, seconds) in a copy of the package and its tests.
+
+    Mutants share a kernel cache: its keys hold the sources of kernels, so only those that change none find code there.
+    """
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as directory:
         copy = Path(directory)
@@ -73,7 +76,7 @@ def tried(mutant: Mutant) -> tuple[str, float]:
             shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", copy)
         seed(mutant, copy / "numconv")
-        return tested(copy, mutant.first), time.monotonic() - start
+        return tested(copy, mutant.first, cache), time.monotonic() - start
 
 
 def run(budget: Budget) -> Iterator[Row]:
@@ -86,7 +89,7 @@ def run(budget: Budget) -> Iterator[Row]:
         if number >= budget.processes and time.monotonic() > end:
             return
         try:
-            noticed, seconds = tried(order[number])
+            noticed, seconds = tried(order[number], cache)
         except (RuntimeError, subprocess.SubprocessError) as error:
             noticed, seconds = "", 0.0
             row.fail(f"{order[number].name}: {error}", 0)
@@ -95,7 +98,7 @@ def run(budget: Budget) -> Iterator[Row]:
         if not noticed:
             row.fail(f"{order[number].name}: not noticed")
 
-    with ThreadPoolExecutor(budget.processes) as pool:
+    with tempfile.TemporaryDirectory() as cache, ThreadPoolExecutor(budget.processes) as pool:
         list(pool.map(one, range(len(order))))
     row.note = f"{row.tried - row.broke} noticed; {len(fitting)} of {len(MUTANTS)} mutants fit"
     yield row
