@@ -120,6 +120,8 @@ def _tails() -> list[Case]:
             cases.append(Case(name, 1, (5, 9), 3, filters, (2, 3), bias=True, options=dict(options)))
     for channels in (1, 28, 85, 86, 128, 129, 255, 256, 257, 600):
         cases.append(Case(f"chains.c{channels}", 1, (4, 5), channels, 17, (3, 3), options={"padding": "same"}))
+    options = {"padding": "same", **_FIRST}  # planes that are transposed in squares of eight, which do not fill them
+    cases.append(Case("chains.c11.first", 1, (4, 19), 11, 17, (3, 3), options=options))
     for options in ({}, _FIRST):  # chains in several planes
         name = "chains.c60.3d" + ".first" * bool(options)
         cases.append(Case(name, 1, (4, 5, 6), 60, 17, (3, 2, 3), options=dict(options)))

@@ -30,7 +30,7 @@ CASES += [  # of two rows: weights are sums of two products
     Case(f"separable.{dtype}", SAMPLES, (11, 37), 2, 4, (2, 3), 2, dtype, bias=True, options={"method": "separable"})
     for dtype in ("float32", "float64")
 ]
-CASES.append(Case("units.float32", SAMPLES, (4, 5), 3, 352, (3, 3), bias=True))  # cut into parts that are not equal
+CASES.append(Case("units.float32", SAMPLES, (4, 5), 3, 700, (3, 3), bias=True))  # cut into parts that are not equal
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
