@@ -79,6 +79,14 @@ def test_any_tile_block_and_budget(tile, budget):
             assert same_bits(*both(case, x, w, bias)), case
 
 
+def test_tiles_that_wait_half_way_down():
+    """Columns of more rows than a tile rolls down at a time."""
+    case = next(case for case in CASES if case.name == "wide.rolling")
+    x, w, bias = arrays(case, np.random.default_rng(index(case)))
+    with forced("rolling", 0, 3, ROLLED_BYTES=0):
+        assert same_bits(*both(case, x, w, bias))
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_random_problems(seed):
     """1,000 a seed; where the reference refuses a problem, direct refuses it in the same words."""
