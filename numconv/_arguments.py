@@ -67,7 +67,7 @@ PAD_MODES = {mode: mode for mode in ("constant", "edge", "reflect", "symmetric",
 }
 ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh", "silu", "gelu")
 OVERFLOWS = ("raise", "saturate", "wrap")
-METHODS = ("auto", "direct", "winograd", "separable", "reference")
+METHODS = ("auto", "direct", "winograd", "separable", "fft", "reference")
 LEAKY_RELU_SLOPE = 0.2
 
 

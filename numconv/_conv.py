@@ -66,10 +66,12 @@ def conv1d(
         even.
     overflow : {"raise", "saturate", "wrap"}
         What to do with a value that an integer result does not hold.
-    method : {"auto", "direct", "winograd", "separable", "reference"}
+    method : {"auto", "direct", "winograd", "separable", "fft", "reference"}
         "direct" has an order of summation that is defined and the same on every CPU with fused multiply-add;
-        "reference" computes the same bits slowly, in NumPy. "auto" takes "direct";
-        but for float32 and float64 filters of 3 or 5 taps as `conv2d` does for 3x3.
+        "reference" computes the same bits slowly, in NumPy. "auto" takes "direct"; but at stride 1 it may take
+        "winograd" for float32 and float64 filters of 3 or 5 taps, as `conv2d` does for 3x3, and "fft", products of
+        spectra, for filters of many taps, complex ones too: see the notes of `conv2d`. It depends on neither batch
+        size nor threads.
     reduce : {"max", "mean", "ppv"} or a tuple of them, optional
         What is made of each feature map, which is not written: its largest value (NaN if one is), its mean, the
         proportion of positive values. By "direct" or "reference".
@@ -191,13 +193,14 @@ def conv2d(
         even.
     overflow : {"raise", "saturate", "wrap"}
         What to do with a value that an integer result does not hold.
-    method : {"auto", "direct", "winograd", "separable", "reference"}
+    method : {"auto", "direct", "winograd", "separable", "fft", "reference"}
         "direct" has an order of summation that is defined and the same on every CPU with fused multiply-add;
         "reference" computes the same bits slowly, in NumPy. "auto" takes "direct";
         but for float32 and float64 filters of 3x3 at stride 1 and dilation 1, from 32 channels and filters of a group
-        on, it may take "winograd", which multiplies less, and for large images and filters of one channel that are
-        sums of products of a column and a row, "separable"; see the notes. It depends on neither batch size nor
-        threads. A plan transforms the weights once, a function for every call.
+        on, it may take "winograd", which multiplies less; for large images and filters of one channel that are sums of
+        products of a column and a row, "separable"; and for kernels of 32 taps and more, of complex types too, "fft";
+        see the notes. It depends on neither batch size nor threads. A plan transforms the weights once, a function for
+        every call.
     reduce : {"max", "mean", "ppv"} or a tuple of them, optional
         What is made of each feature map, which is not written: its largest value (NaN if one is), its mean, the
         proportion of positive values. By "direct" or "reference".
@@ -243,6 +246,13 @@ def conv2d(
     columns, KH + KW products instead of KH * KW: a result differs from the exact one by at most
     (KH + KW + 8) * e * S, S the sum of |x| * |column| * |row|, and |bias|. Sums that are not finite are computed by
     ``direct``, alone. "auto" looks for columns and rows from 10,000,000 products of a sample on.
+
+    ``method="fft"`` (overlap-save, after Stockham 1966) multiplies spectra of tiles of the input and of the weights;
+    any kernel, dilation and padding at stride 1. A result differs from the exact one by at most
+    8 * e * log2(L) * |x|_2 * |w|_2: L the samples of a tile, |x|_2 the root of the sum of squares of two neighbouring
+    tiles (complex data: of one) over all channels, |w|_2 that of the filter. So a result that is small beside the
+    largest samples near it has fewer right digits than by ``direct``. Tiles with a NaN, an infinity, or whose largest
+    sample is beyond 2**40 or below 2**-40 (double precision: 2**300) are computed by ``direct``, alone.
 
     Examples
     --------
@@ -330,10 +340,10 @@ def conv3d(
         even.
     overflow : {"raise", "saturate", "wrap"}
         What to do with a value that an integer result does not hold.
-    method : {"auto", "direct", "winograd", "separable", "reference"}
+    method : {"auto", "direct", "winograd", "separable", "fft", "reference"}
         "direct" has an order of summation that is defined and the same on every CPU with fused multiply-add;
         "reference" computes the same bits slowly, in NumPy. "auto" takes "direct";
-        but for float32 and float64 filters of 1x3x3 as `conv2d` does for 3x3.
+        but for filters of 1x3x3, and of 32 taps and more, it chooses as `conv2d` does.
     reduce : {"max", "mean", "ppv"} or a tuple of them, optional
         What is made of each feature map, which is not written: its largest value (NaN if one is), its mean, the
         proportion of positive values. By "direct" or "reference".

@@ -236,7 +236,7 @@ class Plan:
 
     @property
     def method(self) -> str:
-        """The method that computes the result: "direct", "winograd" or "reference"."""
+        """The method that computes the result: "direct", "winograd", "fft" or "reference"."""
         return self._engine.method
 
     @property

@@ -46,7 +46,7 @@ class Problem:
     bias : whether a bias is added.
     activation : "" or the name; `slope` belongs to leaky_relu.
     overflow : raise, saturate or wrap, where an integer result does not hold a value.
-    method : auto, direct, winograd, separable or reference.
+    method : auto, direct, winograd, separable, fft or reference.
     reduce : "" or one of the names of `_reductions`, or a tuple of them: what is made of each feature map.
     """
 

@@ -16,7 +16,7 @@ import numpy as np
 
 import numconv
 from numconv._calls import recipe
-from numconv.cpu import direct, execute, pixel_layouts, separable, tiles, winograd
+from numconv.cpu import direct, execute, fft, pixel_layouts, separable, tiles, winograd
 from numconv.cpu.memory import address_of
 
 from .problems import CASES, IMAGES, LAYERS, Case, arrays, same_bits
@@ -55,9 +55,10 @@ def shielded(at_end: bool) -> None:
 
     direct.aligned_zeros, execute.borrow_workspace = zeros, borrow  # type: ignore[assignment]
     execute.give_back = lambda space, address: None  # type: ignore[assignment]
-    winograd.aligned_empty, winograd.borrow_workspace = execute.aligned_empty, borrow  # type: ignore[assignment]
     separable.aligned_empty = execute.aligned_empty  # type: ignore[attr-defined]
-    winograd.give_back = execute.give_back  # type: ignore[assignment]
+    for method in (winograd, fft):
+        method.aligned_empty, method.borrow_workspace = execute.aligned_empty, borrow  # type: ignore[attr-defined]
+        method.give_back = execute.give_back  # type: ignore[attr-defined]
 
 
 def placed(array: np.ndarray | None, at_end: bool) -> np.ndarray | None:
@@ -126,6 +127,32 @@ def check_separable(at_end: bool) -> None:
                     raise SystemExit(f"separable {dtype} {spatial} {kernel}: wrong")
 
 
+FFT = [
+    ((2, 40, 53, 2), (9, 7), 9, "f4"), ((1, 30, 30, 3), (5, 8), 3, "F"), ((2, 1200, 1), (65,), 17, "f4"),
+    ((1, 9, 20, 20, 1), (4, 5, 6), 2, "f8"), ((1, 700, 2), (100,), 2, "D"),
+]  # fmt: skip
+
+
+def check_fft(at_end: bool) -> None:
+    """Images, volumes and signals, in both layouts; then all tiles again by `direct`."""
+    rng = np.random.default_rng(0)
+    for shape, kernel, filters, dtype in FFT:
+        x, w = (rng.standard_normal(size).astype(dtype) for size in (shape, (*kernel, shape[-1], filters)))
+        for first in (False, True):
+            if first:
+                x, w = (np.ascontiguousarray(a) for a in (np.moveaxis(x, -1, 1), np.moveaxis(w, (-1, -2), (0, 1))))
+            options = {"padding": 3, "data_format": "channels_first" if first else "channels_last"}
+            x_, w_, bias = placed(x, at_end), placed(w, at_end), placed(np.ones(filters, dtype), at_end)
+            conv = CONV[len(kernel)]
+            for values in (x, np.where(abs(x) > 2, x * x.real.dtype.type(1e15 if dtype in "f4F" else 1e200), x)):
+                x_[...] = values
+                expected = conv(values, w, bias, method="direct", **options)
+                out = guarded(expected.shape, dtype, at_end)
+                conv(x_, w_, bias, method="fft", out=out, threads=1, **options)
+                if not np.allclose(out, expected, rtol=1e-3, atol=1e-3 * abs(values).max()):
+                    raise SystemExit(f"fft {shape} {dtype} {options}: wrong")
+
+
 def every_shape() -> list[tuple[str, tuple[int, int]]]:
     """Every lane order with every tile of its table."""
     return [(order, shape) for order, table in TABLES.items() for shapes in table.values() for shape in shapes]
@@ -168,6 +195,8 @@ def main(where: str) -> None:
         print("winograd", form, flush=True)
         check_winograd(form, where == "end")
     check_separable(where == "end")
+    print("fft", flush=True)
+    check_fft(where == "end")
     print("all inside", flush=True)
 
 

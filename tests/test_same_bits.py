@@ -25,7 +25,14 @@ CASES = [
         ("chains", (400,), 140, 9, (4,), 1, {"stride": 2, **FIRST}),
     )
     for dtype in TYPES
-]
+] + [
+    Case(f"fft.{name}.{dtype}", SAMPLES, spatial, channels, 9, kernel, 1, dtype, bias=True, options=options)
+    for name, spatial, channels, kernel, options in (
+        ("images", (40, 70), 2, (9, 7), {"padding": "same", "method": "fft"}),
+        ("signals", (900,), 3, (65,), {"padding": "same", "method": "fft", **FIRST}),
+    )
+    for dtype in ("float32", "complex128")
+]  # fmt: skip
 CASES += [  # of two rows: weights are sums of two products
     Case(f"separable.{dtype}", SAMPLES, (11, 37), 2, 4, (2, 3), 2, dtype, bias=True, options={"method": "separable"})
     for dtype in ("float32", "float64")

@@ -117,6 +117,12 @@ KERNELS = tuple(
 )  # fmt: skip
 """10,000 kernels of length 9 on 128 series of 512 samples, as the features of ROCKET are made."""
 
+LARGE = tuple(_bank(f"image.{k}x{k}", (2048, 2048), 1, k) for k in (15, 31, 63, 101))
+LARGE_BANKS = tuple(_bank(f"bank.{f}x{k}x{k}", (1024, 1024), f, k) for f in (16, 64) for k in (15, 31, 63))
+FILTERS = tuple(
+    _bank(f"signal.{f}_k{k}", (1 << 20,), f, k, padded=False) for f in (1, 32) for k in (64, 256, 1024, 4096, 16384)
+)
+
 COMPLEX = (
     _layer("layer.56x64", 56, 64, 64, 3, yardsticks=("4 real",)),
     _layer("layer.14x256", 14, 256, 256, 3, yardsticks=("4 real",)),
@@ -170,6 +176,15 @@ SUITES: dict[str, tuple[Group, ...]] = {
         Group("signals, float32, channels_first", _first(LONG), {"best peer": 1.25}),
     ),
     "reductions": (Group("10,000 dilated kernels, share of positive values and maximum", KERNELS, {"torch": 5}),),
+    "long": (
+        Group("long filters, float32", FILTERS, {"scipy": 2}),
+        Group("long filters, float64", _typed(FILTERS, "float64"), {"scipy": 2}),
+    ),
+    "large": (
+        Group("large kernels, one filter, float32", LARGE, {"opencv": 1.8}),
+        Group("large kernels, one filter, float64", _typed(LARGE, "float64"), {"opencv": 1.8}),
+        Group("banks of large kernels, float32", LARGE_BANKS, {"best peer": 3}),
+    ),
     "complex": (
         Group("complex64", _typed(COMPLEX, "complex64"), {"4 real": 0.8}),
         Group("complex128", _typed(COMPLEX, "complex128"), {"4 real": 0.8}),

@@ -24,6 +24,7 @@ from .schedule import Layout, Parts, estimate, filter_layouts
 from .tiles import TOGETHER
 
 if TYPE_CHECKING:
+    from .fft import Fft
     from .separable import Separable
     from .winograd import Winograd
 
@@ -38,7 +39,7 @@ class Schedule:
     """What all calls of a problem share: the PLAN record, the tables it points to, the addresses of kernels."""
 
     problem: Problem
-    layout: Layout | Channels | Winograd | Separable
+    layout: Layout | Channels | Winograd | Separable | Fft
     plan: np.ndarray  # int64, PLAN.itemsize // 8 slots
     tables: tuple[np.ndarray, ...]  # kept alive for the record
     kernels: frozenset[tuple]  # (factory, *parameters) of all that a call runs

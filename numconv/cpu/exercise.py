@@ -88,6 +88,17 @@ def for_separable(p: Problem, width: int, rows: int) -> Problem:
     return replace(small, method="separable")
 
 
+def for_fft(p: Problem, flat: bool, lanes: int) -> Problem:
+    """Three tiles of which the last is not whole, two groups of channels, borders."""
+    spatial, kernel, pads = (1, lanes - 3, 5 * lanes), (1, 5, 9), ((0, 0), (2, 1), (4, 4))
+    if flat:
+        spatial, kernel, pads = (1, 1, 6 * lanes * lanes), (1, 1, 11), ((0, 0), (0, 0), (5, 4))
+    return replace(
+        p, ndim=2, spatial=spatial, channels=12, filters=4, groups=2, kernel=kernel, dilation=(1, 1, 1), pads=pads,
+        pad_mode="constant", pad_value=1, bias=True,
+    )  # fmt: skip
+
+
 def _wide(layout: PixelLayout) -> PixelLayout:
     """Padding at both ends of a row whose interior is wide enough to be read in place."""
     rows = layout.rows if layout.order == "rolling" else 3

@@ -11,13 +11,15 @@ from typing import Protocol
 import numpy as np
 
 from .._problem import Problem
-from . import separable, winograd
-from .direct import Schedule
+from . import fft, separable, winograd
+from .direct import Schedule, code_of
 
 Packed = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 DIRECT_FLOPS = 55.0
 """Floating-point operations a cycle of `direct` in float32, on layers for which another method competes."""
+THIN = 0.45
+"""Share of that which it reaches for one filter of one channel whose taps lie along one axis, or in a volume."""
 MARGIN = 1.25
 """By which another method must be estimated to be faster than `direct`, whose bits are defined: the estimate is rough,
 and a function transforms its weights for every call. (7x7x512: estimated 1.16; planned 1.19 for 8 samples and 0.87 for
@@ -51,7 +53,7 @@ class Method(Protocol):
         """How it goes about it, in a line."""
 
 
-OTHERS: dict[str, Method] = {"winograd": winograd, "separable": separable}
+OTHERS: dict[str, Method] = {"winograd": winograd, "separable": separable, "fft": fft}
 
 
 def choice(name: str, problem: Problem) -> tuple[str, ...]:
@@ -80,7 +82,9 @@ def direct_cycles(problem: Problem) -> float:
     """Estimated for a sample of `direct`; memory layout is left out: no bit may depend on it."""
     taps, item = problem.kernel[0] * problem.kernel[1] * problem.kernel[2], problem.compute.itemsize
     weights_bytes = taps * problem.group_channels * problem.filters * item
-    return problem.flops / DIRECT_FLOPS * (item / 4) + weights_bytes * winograd.FAR
+    flops = DIRECT_FLOPS * 4 / np.dtype(code_of(problem.compute)).itemsize
+    thin = problem.filters == problem.channels == 1 and (problem.kernel[0] > 1 or 1 in problem.kernel[1:])
+    return problem.flops / (flops * (THIN if thin else 1)) + weights_bytes * winograd.FAR
 
 
 def check(name: str, problem: Problem, taken: str) -> None:

@@ -59,6 +59,7 @@ PLAN, PLAN_SLOT = _record("""
     F FG spacing table_d table_h table_w far
     gemm inverse exact v_tile v_point m_point at_v at_m zeros padded_h padded_w slice_channels direct_chains
     at_ring strip_bytes term_bytes
+    fft
     """)
 
 # What a job tells its stages (pack, micro-kernel, finish): the head of the worker's own bytes.
@@ -76,6 +77,23 @@ BLOCK, BLOCK_SLOT = _record("""
 # One pass: its chains; along D and H the first position of its first tap, and its packed segments. A segment is (first
 # position, slots, where it begins in the tile: its number of the slot, of W in bytes).
 PASS, PASS_SLOT = _record("chain_0 chain_1 first_d segments_d count_d first_h segments_h count_h")
+
+# What PLAN.fft points to, see `kernels.fft`.
+#   kernels     stages of a job, and passes of transforms
+#   tiles       samples along each axis, outputs, number; pairs of them in a sample and in a block; whether a tile is
+#               one row of samples that lies in several; padded sizes
+#   axes        tables of passes; factors between those of columns and rows, 0 where there are none
+#   bytes       between rows and planes of a tile; vectors of a row; blocks of rows; those of a spectrum
+#   parts       of the values of x and of weights; where an x has one, those of filters that have two; bits of the
+#               least and largest size; filters whose tiles are kept to be stored together, bytes between these
+FFT, FFT_SLOT = _record("""
+    analyse spectrum synthesise exact store forward inverse
+    LD LH LW VD VH VW TD TH TW tiles pairs together flat padded_d padded_h padded_w
+    passes_d passes_h passes_w turns
+    row_bytes plane_bytes columns used_columns row_blocks spectrum_bytes
+    x_parts w_parts o_parts least most stack tile_bytes
+    at_tile at_scratch at_spectra at_wild at_sums
+    """)
 
 OVERFLOW, NOT_A_NUMBER, SIGNED_ZERO = 1, 2, 4
 """Bits of ``CALL.status``: an integer result does not hold a value; a NaN was to become an integer; see `order`."""

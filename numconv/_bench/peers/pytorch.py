@@ -17,6 +17,10 @@ from ..workload import Workload
 torch = import_module("torch")
 
 
+MOST_FLOPS = 3e10
+"""Of a bank, above which it is left out: large kernels take seconds a call, and other libraries have other methods."""
+
+
 def version() -> str:
     """As installed."""
     return torch.__version__
@@ -24,7 +28,7 @@ def version() -> str:
 
 def contenders(workload: Workload, x: np.ndarray, w: np.ndarray, threads: int) -> list[Contender]:
     """Floating and complex types; a signal also as an image of one row, which alone has a channels-last format."""
-    if x.dtype.kind not in "fc":
+    if x.dtype.kind not in "fc" or (workload.bank and workload.flops > MOST_FLOPS):
         return []
     torch.set_num_threads(threads)
     data, weights = (torch.from_numpy(array) for array in workload.first(x, w))

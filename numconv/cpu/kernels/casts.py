@@ -344,3 +344,28 @@ def finish_square(typingctx, sums, bias, out, activation, kinds, lanes):
 
     pair = types.UniTuple(types.int64, 2)
     return types.int64(pair, types.int64, pair, pair, kinds, lanes), codegen
+
+
+@intrinsic(prefer_literal=True)
+def finish_turned(typingctx, sums, bias, out, activation, kinds, lanes):
+    """`finish_square` of sums that lie by filters, `lanes` rows of pixels; biases are neighbours (address 0: none)."""
+    acc, target, _ = names = _kinds(kinds)
+
+    def codegen(ctx, b, sig, args):
+        n, status, rows = lanes.literal_value, I64(0), []
+        (here, step), (there, to_step) = ([b.extract_value(args[i], j) for j in range(2)] for i in (0, 2))
+        none = b.icmp_signed("==", args[1], I64(0))
+        for i in range(n):
+            place = b.add(here, b.mul(step, I64(i)))
+            value = _load(b, place, acc, n)
+            amount = _load(b, b.select(none, place, b.add(args[1], I64(i * SIZES[acc]))), acc, 1)
+            value = b.select(none, value, b.fadd(value, _splat(b, amount, n)))
+            value, more = _finished(b, value, names, args[3])
+            rows.append(value)
+            status = b.or_(status, more)
+        for i, row in enumerate(_transposed(b, rows)):
+            _store(b, row, b.add(there, b.mul(to_step, I64(i))), target)
+        return status
+
+    pair = types.UniTuple(types.int64, 2)
+    return types.int64(pair, types.int64, pair, pair, kinds, lanes), codegen

@@ -10,7 +10,7 @@ from llvmlite import ir
 from numba import from_dtype, types
 from numba.extending import intrinsic, models, register_model
 
-from ..records import BLOCK, CALL, PASS, PLAN
+from ..records import BLOCK, CALL, FFT, PASS, PLAN
 from ..target import expanded, inlined
 
 __all__ = ["expanded", "inlined"]
@@ -31,8 +31,9 @@ class RecordType(types.Record):
 
 
 register_model(RecordType)(models.RecordModel)
-PLAN_T, CALL_T, BLOCK_T, PASS_T = (
-    RecordType(name, dtype) for name, dtype in (("Plan", PLAN), ("Call", CALL), ("Block", BLOCK), ("Pass", PASS))
+PLAN_T, CALL_T, BLOCK_T, PASS_T, FFT_T = (
+    RecordType(name, dtype)
+    for name, dtype in (("Plan", PLAN), ("Call", CALL), ("Block", BLOCK), ("Pass", PASS), ("Fft", FFT))
 )
 
 IR_TYPES = {
@@ -70,6 +71,12 @@ def block_record(typingctx, address):
 def pass_record(typingctx, address):
     """The PASS record at an address."""
     return PASS_T(types.int64), lambda ctx, b, sig, args: b.inttoptr(args[0], ctx.get_value_type(PASS_T))
+
+
+@intrinsic
+def fft_record(typingctx, address):
+    """The FFT record at an address."""
+    return FFT_T(types.int64), lambda ctx, b, sig, args: b.inttoptr(args[0], ctx.get_value_type(FFT_T))
 
 
 @intrinsic(prefer_literal=True)
