@@ -16,8 +16,10 @@ from ._problem import Problem
 from ._reduced import reduced
 from ._views import canonical, canonical_strides, flat_strides
 from .cpu import direct, execute, integers, methods, reductions
+from .cpu.channels import Channels
 from .cpu.machine import machine
 from .cpu.memory import address_of, cast, fill
+from .cpu.schedule import Layout
 
 Frame = ConvFrame | BankFrame
 _MANY = 1 << 31
@@ -313,7 +315,7 @@ def descriptor(p: Problem) -> str:
 def describe(schedule: direct.Schedule) -> str:
     """How a schedule computes: lane order, tile, blocks."""
     layout = schedule.layout
-    if layout.method != "direct":
+    if not isinstance(layout, Layout | Channels):
         return methods.OTHERS[layout.method].describe(schedule)
     order = {
         "filters": "filters in lanes",
