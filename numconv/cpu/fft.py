@@ -216,17 +216,17 @@ def layouts(problem: Problem) -> Iterator[Fft]:
         most = max(min(2 * whole, 48 * reach[2] + 4096), min((h * w for h, w in pairs), default=0))
         yield from (Fft(parts, (1, h, w), True, lanes, item) for h, w in pairs if h * w <= most)
     deep = p.kernel[0] > 1
-    for d in _lengths(reach[0], p.out_spatial[0], deep) if deep else (1,):
-        for h in _lengths(reach[1], p.out_spatial[1], deep):
+    for d in _lengths(reach[0], p.out_spatial[0], deep, 1) if deep else (1,):
+        for h in _lengths(reach[1], p.out_spatial[1], deep, lanes):
             if d * h % lanes == 0:
-                for w in _lengths(reach[2], p.out_spatial[2], deep):
+                for w in _lengths(reach[2], p.out_spatial[2], deep, lanes):
                     if w % lanes == 0:
                         yield Fft(parts, (d, h, w), False, lanes, item)
 
 
-def _lengths(reach: int, out: int, deep: bool) -> list[int]:
+def _lengths(reach: int, out: int, deep: bool, lanes: int) -> list[int]:
     """For an axis, ascending: none much longer than what all results need, or than pays."""
-    enough = next((n for n in LENGTHS if n >= out + reach - 1), LENGTHS[-1])
+    enough = next((n for n in LENGTHS if n >= out + reach - 1 and n % lanes == 0), LENGTHS[-1])
     most = min(max(enough, 16), 4 * reach + 16 if deep else 12 * reach + 64)
     return [n for n in LENGTHS if reach <= n <= max(most, 16)]
 
