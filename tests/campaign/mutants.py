@@ -79,6 +79,11 @@ def tried(mutant: Mutant, cache: str) -> tuple[str, float]:
         return tested(copy, mutant.first, cache), time.monotonic() - start
 
 
+def stale(fitting: int) -> str:
+    """What is to be said where not all mutants fit the source any more."""
+    return "" if fitting == len(MUTANTS) else f"; {fitting} of {len(MUTANTS)} mutants fit"
+
+
 def run(budget: Budget) -> Iterator[Row]:
     """One row: mutants that the tests let live are what broke."""
     row, end = Row("mutants", "faults seeded into kernels and packing, to be noticed by the tests", 0), budget.end
@@ -100,5 +105,5 @@ def run(budget: Budget) -> Iterator[Row]:
 
     with tempfile.TemporaryDirectory() as cache, ThreadPoolExecutor(budget.processes) as pool:
         list(pool.map(one, range(len(order))))
-    row.note = f"{row.tried - row.broke} noticed; {len(fitting)} of {len(MUTANTS)} mutants fit"
+    row.figures["noticed"], row.note = row.tried - row.broke, "{noticed} noticed" + stale(len(fitting))
     yield row

@@ -48,6 +48,8 @@ class Row:
                 self.figures[name] = max(self.figures.get(name, value), value)
             elif isinstance(value, int):
                 self.figures[name] = self.figures.get(name, 0) + value
+            else:
+                self.figures.setdefault(name, value)
 
 
 def together(runs: list[list[Row]]) -> list[Row]:
