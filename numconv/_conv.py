@@ -62,8 +62,7 @@ def conv1d(
     flip : bool, default False
         Reverse the filters: convolution in the mathematician's sense instead of cross-correlation.
     dtype : dtype, optional
-        Of the result. A floating or complex one is also the computing type; an integer one is rounded to, half to
-        even.
+        Of the result. A floating or complex one is also the computing type; integers are rounded to, half to even.
     overflow : {"raise", "saturate", "wrap"}
         What to do with a value that an integer result does not hold.
     method : {"auto", "direct", "winograd", "separable", "fft", "reference"}
@@ -189,8 +188,7 @@ def conv2d(
     flip : bool, default False
         Reverse the filters: convolution in the mathematician's sense instead of cross-correlation.
     dtype : dtype, optional
-        Of the result. A floating or complex one is also the computing type; an integer one is rounded to, half to
-        even.
+        Of the result. A floating or complex one is also the computing type; integers are rounded to, half to even.
     overflow : {"raise", "saturate", "wrap"}
         What to do with a value that an integer result does not hold.
     method : {"auto", "direct", "winograd", "separable", "fft", "reference"}
@@ -199,8 +197,7 @@ def conv2d(
         but for float32 and float64 filters of 3x3 at stride 1 and dilation 1, from 32 channels and filters of a group
         on, it may take "winograd", which multiplies less; for large images and filters of one channel that are sums of
         products of a column and a row, "separable"; and for kernels of 32 taps and more, of complex types too, "fft";
-        see the notes. It depends on neither batch size nor threads. A plan transforms the weights once, a function for
-        every call.
+        see the notes. Neither batch size nor threads matter. A plan transforms the weights once, a function each time.
     reduce : {"max", "mean", "ppv"} or a tuple of them, optional
         What is made of each feature map, which is not written: its largest value (NaN if one is), its mean, the
         proportion of positive values. By "direct" or "reference".
@@ -336,8 +333,7 @@ def conv3d(
     flip : bool, default False
         Reverse the filters: convolution in the mathematician's sense instead of cross-correlation.
     dtype : dtype, optional
-        Of the result. A floating or complex one is also the computing type; an integer one is rounded to, half to
-        even.
+        Of the result. A floating or complex one is also the computing type; integers are rounded to, half to even.
     overflow : {"raise", "saturate", "wrap"}
         What to do with a value that an integer result does not hold.
     method : {"auto", "direct", "winograd", "separable", "fft", "reference"}

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from hashlib import blake2b
+from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
 
 import numpy as np
 
-from .._problem import Problem, Triple
-from . import cache, channels, children, reductions
-from .axis import Axis
+from .._problem import Problem
+from . import cache, channels, children, reductions, tables
 from .channels import Channels
 from .integers import Lanes
 from .machine import Machine, machine
 from .memory import aligned_empty, aligned_zeros, cast
 from .pixel_layouts import PixelLayout, pixel_layouts
-from .records import BLOCK, PLAN, PLAN_SLOT
+from .records import BLOCK, PLAN_SLOT, written
 from .schedule import Layout, Parts, estimate, filter_layouts
 from .tiles import TOGETHER
 
@@ -28,8 +25,6 @@ if TYPE_CHECKING:
     from .separable import Separable
     from .winograd import Winograd
 
-WORTH_COLUMNS = 0.96
-"""Share of the taps along W that are not padding, below which channels-first blocks begin with their border columns."""
 RELU = {"": 0, "relu": 1, "leaky_relu": 2}
 assert BLOCK.itemsize <= 512
 
@@ -129,7 +124,7 @@ class Schedule:
             if len(self._taps_at) >= 8:
                 return 0  # one problem, ever new strides: packing costs less than the memory of more tables
             p, item = self.problem, self.layout.item
-            table = self._taps_at[strides[1:]] = _taps_in_place(
+            table = self._taps_at[strides[1:]] = tables.taps_in_place(
                 p.kernel, p.dilation, strides[1:], p.group_channels, (self.layout.parts.x_parts, item)
             )
         return table.ctypes.data
@@ -228,35 +223,30 @@ def record(p: Problem, layout: Layout | Channels, cpu: Machine) -> Schedule:
         own &= parts.o_parts == 1 and not layout.flat and len(layout.passes) == 1
     own &= not p.reduce
     in_place = code_of(p.x_dtype) == parts.scalar
-    tables = {"index_d": index_of(p, 0), "index_h": index_of(p, 1), "index_w": index_of(p, 2)}
-    tables["slope"] = np.array([p.slope], acc_code)
+    found = tables.index_tables(p) | {"slope": np.array([p.slope], acc_code)}
     segments: list[np.ndarray] = []
     # Where rows are added up, their pixels follow each other.
     skips = layout.order == "filters" and p.pads_zeros and parts.channels >= 16 and not p.reduce
     if isinstance(layout, Channels):
-        tables |= channels.tables(layout)
+        found |= channels.tables(layout)
         geometry = channels.fields(layout)
     else:
-        passes, segments = _passes(layout)
-        tables |= {
-            "pad_value": np.array(_pad_parts(p), parts.scalar),
-            "taps": _taps(layout), "chains": _chain_starts(layout), "passes": passes,
-            "segments_w": _segments(layout.axes(1, 1)[2], layout.extent["segment"]),
+        passes, segments = tables.passes(layout)
+        found |= {
+            "pad_value": np.array(tables.pad_parts(p), parts.scalar),
+            "taps": tables.taps(layout), "chains": tables.chain_starts(layout), "passes": passes,
+            "segments_w": tables.segments(layout.axes(1, 1)[2], layout.extent["segment"]),
         }  # fmt: skip
         geometry = _geometry(layout)
         if skips:
-            seen = {f"seen_{name}": _seen(p, axis) for axis, name in enumerate("dhw")}
-            tables |= seen
-            geometry |= _inner(seen["seen_w"], p)
+            seen, between = tables.skipping(p)
+            found, geometry = found | seen, geometry | between
         if isinstance(layout, PixelLayout):
             in_place &= own and layout.in_place
-    fields = stages | {name: table.ctypes.data for name, table in tables.items()} | axes_fields(p, layout) | geometry
+    fields = stages | {name: table.ctypes.data for name, table in found.items()} | axes_fields(p, layout) | geometry
     fields |= {"relu": RELU.get(p.activation, 0)}
-    plan = np.zeros(PLAN.itemsize // 8, np.int64)
-    for name, value in fields.items():
-        plan[PLAN_SLOT[name]] = value
-    every = frozenset(kernels.values())
-    return Schedule(p, layout, plan, (*tables.values(), *segments), every, job, acc_code, in_place, own, skips)
+    every, plan = frozenset(kernels.values()), written(PLAN_SLOT, fields)
+    return Schedule(p, layout, plan, (*found.values(), *segments), every, job, acc_code, in_place, own, skips)
 
 
 def axes_fields(p: Problem, layout: Layout | Channels | Winograd | Separable) -> dict[str, int]:
@@ -300,48 +290,6 @@ def _geometry(layout: Layout) -> dict[str, int]:
     }  # fmt: skip
 
 
-def index_of(p: Problem, axis: int) -> np.ndarray:
-    """Per padded position the sample it shows, -1 for the pad value: `np.pad` of the sample numbers."""
-    numbers = np.arange(p.spatial[axis], dtype=np.int64)
-    if p.pad_mode == "constant":
-        return np.pad(numbers, p.pads[axis], constant_values=-1)
-    return np.pad(numbers, p.pads[axis], mode=p.pad_mode)  # type: ignore[call-overload]
-
-
-def _seen(p: Problem, axis: int) -> np.ndarray:
-    """Per output the taps [first, last + 1) that read samples; at least one, so that a chain is never without end."""
-    samples, taps = index_of(p, axis), p.kernel[axis]
-    at = np.arange(p.out_spatial[axis])[:, None] * p.stride[axis] + np.arange(taps) * p.dilation[axis]
-    inside = samples[at] >= 0
-    first = np.where(inside.any(axis=1), inside.argmax(axis=1), 0)
-    last = np.where(inside.any(axis=1), taps - inside[:, ::-1].argmax(axis=1), 1)
-    return np.stack([first, last], axis=1).astype(np.int64)
-
-
-def _inner(seen: np.ndarray, p: Problem) -> dict[str, int]:
-    """Columns [inner_0, inner_1) between those at the border, which do not see all taps; if none does, all are there.
-
-    With channels first, whole rows are transposed to out faster than columns: where columns would save little, all
-    taps along W are said to be seen.
-    """
-    taps = p.kernel[2]
-    if not p.channels_last and (seen[:, 1] - seen[:, 0]).sum() > WORTH_COLUMNS * len(seen) * taps:
-        seen[:] = 0, taps
-    whole = np.flatnonzero((seen == (0, taps)).all(axis=1))
-    first, last = (int(whole[0]), int(whole[-1]) + 1) if len(whole) else (len(seen), len(seen))
-    return {"inner_0": first, "inner_1": last}
-
-
-def _pad_parts(p: Problem) -> list:
-    """The pad value as (real, imaginary) part."""
-    return [p.pad_value.real, p.pad_value.imag] if p.x_dtype.kind == "c" else [p.pad_value]
-
-
-def _chain_starts(layout: Layout) -> np.ndarray:
-    chains = layout.parts.chains
-    return np.array([begin for begin, _ in chains] + [chains[-1][1]], np.int64)
-
-
 def steps_together(parts: Parts) -> int:
     """How many steps share an offset: neighbouring channels, of the same chain; 1 or what `tiles` has."""
     if parts.scalar == "i4" and machine().shorts != "fused":
@@ -350,57 +298,6 @@ def steps_together(parts: Parts) -> int:
         if parts.channels % count == 0 and all(begin % count == 0 for begin, _ in parts.chains):
             return count
     return 1
-
-
-def _segments(axis: Axis, pitch: int) -> np.ndarray:
-    """A row a segment, `pitch` apart in the tile, as in `records`."""
-    return np.array([(*segment, i * pitch) for i, segment in enumerate(axis.segments)], np.int64)
-
-
-def _passes(layout: Layout) -> tuple[np.ndarray, list[np.ndarray]]:
-    """The PASS records, and the tables of segments that they point to."""
-    p, rows, tables = layout.parts.problem, [], []
-    for first, last, kd0, kd1, kh0, kh1 in layout.passes:
-        depth, height, _ = layout.axes(kd1 - kd0, kh1 - kh0)
-        d, h = _segments(depth, depth.length), _segments(height, height.length)
-        tables += [d, h]
-        along_d, along_h = (kd0 * p.dilation[0], d.ctypes.data, len(d)), (kh0 * p.dilation[1], h.ctypes.data, len(h))
-        rows.append((first, last, *along_d, *along_h))
-    return np.array(rows, np.int64), tables
-
-
-_shared: WeakValueDictionary[bytes, np.ndarray] = WeakValueDictionary()  # step offsets by their digest
-
-
-def _taps(layout: Layout) -> np.ndarray:
-    """Byte offset of each step in the packed tile of its pass."""
-    p, parts, extent = layout.parts.problem, layout.parts, layout.extent
-    columns = np.array([segment * extent["segment"] + i * extent["w"] for segment, i in layout.axes(1, 1)[2].places])
-    row = (columns[:, None] + np.arange(parts.channels) * extent["c"]).ravel()
-    taps, steps = np.empty(parts.chains[-1][1], np.int64), p.chains()
-    for first, last, kd0, kd1, kh0, kh1 in layout.passes:
-        planes, rows = (
-            [segment * axis.length + i for segment, i in axis.places] for axis in layout.axes(kd1 - kd0, kh1 - kh0)[:2]
-        )
-        for (a, b, begin, end), (start, _) in zip(steps[first:last], parts.chains[first:last], strict=True):
-            piece = row[begin * parts.x_parts : end * parts.x_parts]
-            for tap_row in range(a, b):
-                kd, kh = divmod(tap_row, p.kernel[1])
-                origin = planes[kd - kd0] * extent["d"] + rows[kh - kh0] * extent["h"]
-                taps[start : start + len(piece)] = origin + piece
-                start += len(piece)
-    return _shared.setdefault(blake2b(taps.tobytes()).digest(), taps)
-
-
-@lru_cache(maxsize=64)
-def _taps_in_place(
-    kernel: Triple, dilation: Triple, strides: tuple[int, ...], channels: int, parts: tuple[int, int]
-) -> np.ndarray:
-    """Byte offset of each step in the input: strides (d, h, w, c), real parts (count, bytes apart)."""
-    axes = [np.arange(k) * d * s for k, d, s in zip(kernel, dilation, strides[:3], strict=True)]
-    total = axes[0][:, None, None, None, None] + axes[1][:, None, None, None] + axes[2][:, None, None]
-    total = total + np.arange(channels)[:, None] * strides[3] + np.arange(parts[0]) * parts[1]
-    return np.ascontiguousarray(total.ravel(), np.int64)
 
 
 def pack_weights(schedule: Schedule, w: np.ndarray) -> np.ndarray:

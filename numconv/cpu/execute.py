@@ -13,7 +13,7 @@ from .channels import Channels
 from .direct import Schedule
 from .integers import Lanes
 from .memory import address_of, aligned_empty, borrow_workspace, cast, give_back
-from .records import CALL, CALL_SLOT, NOT_A_NUMBER, OVERFLOW, SIGNED_ZERO
+from .records import CALL, CALL_SLOT, NOT_A_NUMBER, OVERFLOW, SIGNED_ZERO, call_with
 from .schedule import Layout
 
 MANY_WEIGHTS = 8192
@@ -226,9 +226,7 @@ def launch(schedule: Schedule, part: int, x_strides: tuple, o_strides: tuple, sa
     }  # fmt: skip
     jobs *= filter_blocks
     fields["workers"] = workers = min(threads, jobs)
-    call = array("q", bytes(CALL.itemsize))
-    for name, value in fields.items():
-        call[CALL_SLOT[name]] = value
+    call = call_with(fields)
     call[_STRIDES:] = array("q", x_strides + o_strides)
     return Launch(call, jobs, workers, seconds, workers * schedule.slot_bytes)
 

@@ -7,7 +7,6 @@ what is transformed together: of real data, two tiles that are neighbours.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -16,12 +15,13 @@ from math import prod
 import numpy as np
 
 from .._problem import Problem, Triple
-from . import cache, direct, exercise, runner, transforms, winograd
+from . import cache, children, direct, exercise, runner, transforms, winograd
 from .direct import RELU, Schedule, code_of
 from .machine import machine
 from .memory import address_of, aligned_empty, borrow_workspace, cast, give_back
-from .records import CALL, CALL_SLOT, FFT, FFT_SLOT, PLAN, PLAN_SLOT
+from .records import FFT_SLOT, PLAN_SLOT, call_with, written
 from .schedule import Parts, laid_out
+from .tables import index_tables
 
 UNFIT = "a filter is not finite, or all of it is too small or too large"
 """Why weights have no spectra here."""
@@ -268,9 +268,10 @@ def record(p: Problem, layout: Fft) -> Schedule:
     scalar, pair = layout.parts.scalar, 2 * layout.lanes * layout.item
     (LD, LH, LW), size = layout.shape, prod(layout.shape)
     every = kernels_of(layout)
+    children.share(every.values())
     kernels = {name: cache.address(*kernel) for name, kernel in every.items() if kernel != direct.WORKER}
     job, _ = kernels.pop("job"), kernels.pop("weights")
-    tables = {"index_d": direct.index_of(p, 0), "index_h": direct.index_of(p, 1), "index_w": direct.index_of(p, 2)}
+    tables = index_tables(p)
     tables["slope"] = np.array([p.slope, 1 / size], scalar)
     pad = complex(p.pad_value)
     tables["pad_value"] = np.array([pad.real, pad.imag], scalar)
@@ -295,9 +296,9 @@ def record(p: Problem, layout: Fft) -> Schedule:
         "w_parts": 2 if p.w_dtype.kind == "c" else 1, "o_parts": layout.parts.o_parts, "least": least, "most": most,
     }  # fmt: skip
     assert pair * (LW // layout.lanes) <= layout.row_bytes
-    fft = _written(np.zeros(FFT.itemsize // 8, np.int64), FFT_SLOT, fields)
+    fft = written(FFT_SLOT, fields)
     d, h, w = p.spatial
-    plan = _written(np.zeros(PLAN.itemsize // 8, np.int64), PLAN_SLOT, {
+    plan = written(PLAN_SLOT, {
         "fft": fft.ctypes.data, "relu": RELU.get(p.activation, 0), "channels": p.channels, "D": d, "H": h, "W": w,
         **{name: table.ctypes.data for name, table in tables.items()},
         **_axes(("O", p.out_spatial), ("K", p.kernel)),
@@ -313,13 +314,6 @@ def record(p: Problem, layout: Fft) -> Schedule:
 def _axes(*every: tuple[str, Triple]) -> dict[str, int]:
     """Fields of all axes."""
     return {name + axis: n for name, sizes in every for axis, n in zip("DHW", sizes, strict=True)}
-
-
-def _written(plan: np.ndarray, slots: dict[str, int], fields: dict[str, int]) -> np.ndarray:
-    """A record."""
-    for name, value in fields.items():
-        plan[slots[name]] = value
-    return plan
 
 
 def pack(schedule: Schedule, w: np.ndarray, workers: int) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
@@ -338,15 +332,13 @@ def pack(schedule: Schedule, w: np.ndarray, workers: int) -> tuple[np.ndarray, n
     packed = aligned_empty((layout.weights_bytes // layout.item,), scalar)
     tile_bytes = layout.tile_bytes
     space, address = borrow_workspace(workers * tile_bytes)
-    call = array("q", bytes(CALL.itemsize))
     strides = dict(zip("dhwcn", w.strides, strict=True))
     fields = {
         "kernel": cache.address(*kernels_of(layout)["weights"]), "plan": schedule.plan_address, "x": w.ctypes.data,
         "out": address_of(packed), "workspace": address, "slot_bytes": tile_bytes,
         **{f"x_{axis}": stride for axis, stride in strides.items()},
     }  # fmt: skip
-    for name, value in fields.items():
-        call[CALL_SLOT[name]] = value
+    call = call_with(fields)
     jobs = layout.units * schedule.problem.group_channels
     try:
         runner.run(call, call.buffer_info()[0], jobs, workers, packed.size * 2e-9)

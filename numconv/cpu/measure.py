@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
@@ -11,7 +10,7 @@ import numpy as np
 
 from . import cache, runner
 from .machine import machine
-from .records import CALL_SLOT
+from .records import call_with
 
 _VECTORS = 12  # two a cycle with a latency of four need 8; 14 registers fit every CPU
 _STEPS, _JOBS = 200_000, 64  # about 0.4 ms a job, 25 ms in all
@@ -23,15 +22,13 @@ def fma_peak(scalar: str = "f4", threads: int = 1) -> float:
     lanes, vector_bytes = cpu.lanes[scalar], cpu.lanes[scalar] * int(scalar[1])
     values = np.full(_VECTORS * lanes, 0.5, scalar)
     space = np.empty(threads * values.nbytes, np.uint8)
-    call = array("q", bytes(8 * len(CALL_SLOT)))
-    for name, value in {
+    call = call_with({
         "kernel": cache.address("peak.multiply_adds", scalar, _VECTORS, lanes, cpu.fma),
         "plan": _STEPS,
         "x": values.ctypes.data,
         "workspace": space.ctypes.data,
         "slot_bytes": _VECTORS * vector_bytes,
-    }.items():
-        call[CALL_SLOT[name]] = value
+    })  # fmt: skip
     address, jobs = call.buffer_info()[0], _JOBS * threads
     seconds = _best(lambda: runner.run(call, address, jobs, threads, 4e-4 * jobs), 3)
     return 2.0 * _VECTORS * lanes * _STEPS * jobs / seconds

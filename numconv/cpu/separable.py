@@ -14,12 +14,13 @@ from math import prod
 import numpy as np
 
 from .._problem import Problem
-from . import cache, direct, exercise, rank, tiles
+from . import cache, children, direct, exercise, rank, tiles
 from .direct import RELU, Schedule, code_of
 from .machine import machine
 from .memory import aligned_empty, cast
-from .records import PLAN, PLAN_SLOT
+from .records import PLAN_SLOT, written
 from .schedule import Parts, laid_out
+from .tables import index_tables
 
 RING_BYTES = 448 << 10
 """Budget of the rows between the passes, for each of two terms: they stay in a second-level cache.
@@ -210,11 +211,12 @@ def kernels_of(layout: Separable) -> dict[str, tuple]:
 def record(p: Problem, layout: Separable) -> Schedule:
     """Schedule a problem in a layout: load or compile its kernels, write its PLAN record."""
     scalar, KH = layout.parts.scalar, p.kernel[1]
-    tables = {f"index_{name}": direct.index_of(p, axis) for axis, name in enumerate("dhw")}
+    tables = index_tables(p)
     tables["slope"], tables["pad_value"] = np.array([p.slope], scalar), np.array([p.pad_value], scalar)
     tables["taps"] = np.arange(KH, dtype=np.int64) * (layout.width * layout.item)
     tables["direct_chains"] = np.array([begin for begin, _ in layout.parts.chains] + [1 << 62], np.int64)
     every = kernels_of(layout)
+    children.share(every.values())
     kernels = {name: cache.address(*kernel) for name, kernel in every.items() if kernel != direct.WORKER}
     job = kernels.pop("job")
     fields = kernels | {name: table.ctypes.data for name, table in tables.items()} | direct.axes_fields(p, layout)
@@ -222,10 +224,7 @@ def record(p: Problem, layout: Separable) -> Schedule:
         "relu": RELU.get(p.activation, 0), "vector_rows": layout.rows, "unit_bytes": layout.unit_bytes,
         "group_units": layout.group_units, "group_filters": layout.group_units,
     }  # fmt: skip
-    plan = np.zeros(PLAN.itemsize // 8, np.int64)
-    for name, value in fields.items():
-        plan[PLAN_SLOT[name]] = value
-    used = frozenset(every.values())
+    used, plan = frozenset(every.values()), written(PLAN_SLOT, fields)
     return Schedule(p, layout, plan, tuple(tables.values()), used, job, scalar, True, p.activation in RELU, False)
 
 

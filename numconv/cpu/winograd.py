@@ -18,7 +18,6 @@ block reads from memory (16 GB/s): blocks of more tiles would help, in passes ov
 
 from __future__ import annotations
 
-from array import array
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import prod
@@ -31,8 +30,9 @@ from .direct import RELU, Schedule, code_of
 from .kernels import minimal
 from .machine import machine
 from .memory import address_of, aligned_empty, borrow_workspace, cast, give_back
-from .records import CALL, CALL_SLOT, PLAN, PLAN_SLOT
+from .records import CALL_SLOT, PLAN_SLOT, call_with, written
 from .schedule import SLICE_BYTES, Parts, laid_out
+from .tables import index_tables
 
 MOST_BYTES = 2 << 20
 """Most that a worker may have: blocks of many channels come near it."""
@@ -299,7 +299,7 @@ def small(schedule: Schedule) -> Schedule | None:
     layout = schedule.layout
     assert isinstance(layout, Winograd)
     problem = exercise.for_winograd(schedule.problem)
-    found = alike(layout, problem)
+    found = next((other for other in layouts(problem, layout.form) if kernels_of(other) == kernels_of(layout)), None)
     return None if found is None else record(problem, found)
 
 
@@ -312,11 +312,6 @@ def describe(schedule: Schedule) -> str:
         f"{layout.name}, tile {layout.rows}x{layout.vecs}x{layout.lanes} {layout.parts.scalar}, "
         f"{schedule.blocks} blocks of {block} pixels, {schedule.slot_bytes} bytes a worker"
     )
-
-
-def alike(layout: Winograd, problem: Problem) -> Winograd | None:
-    """A layout of another problem with the same kernels."""
-    return next((other for other in layouts(problem, layout.form) if kernels_of(other) == kernels_of(layout)), None)
 
 
 def kernels_of(layout: Winograd) -> dict[str, tuple]:
@@ -339,7 +334,7 @@ def record(p: Problem, layout: Winograd) -> Schedule:
     """Schedule a problem in a layout: load or compile its kernels, write its PLAN record."""
     scalar = layout.parts.scalar
     pitches, at = layout.pitches, layout.offsets
-    tables = {"index_d": direct.index_of(p, 0), "index_h": direct.index_of(p, 1), "index_w": direct.index_of(p, 2)}
+    tables = index_tables(p)
     tables["slope"] = np.array([p.slope], scalar)
     tables["pad_value"] = np.concatenate([np.full(p.channels, p.pad_value, scalar), np.zeros(p.channels, scalar)])
     tables["taps"] = np.arange(layout.parts.channels, dtype=np.int64) * layout.item
@@ -354,11 +349,11 @@ def record(p: Problem, layout: Winograd) -> Schedule:
         "chain_count": len(layout.chains) - 1, "slices": layout.slices, "acc_item": layout.item,
         "tile_rows": layout.rows,
     }  # fmt: skip
-    gemm = _plan(shared | {
+    gemm = written(PLAN_SLOT, shared | {
         "group_units": 1, "unit_bytes": layout.unit_bytes // layout.points, "acc_unit": pitches["m_point"],
         "at_acc": at["m"],
     })  # fmt: skip
-    plan = _plan(kernels | shared | pitches | {
+    plan = written(PLAN_SLOT, kernels | shared | pitches | {
         "gemm": gemm.ctypes.data, "relu": RELU.get(p.activation, 0),
         "zeros": shared["pad_value"] + p.channels * layout.item,
         "padded_h": p.spatial[1] + sum(p.pads[1]), "padded_w": p.spatial[2] + sum(p.pads[2]),
@@ -368,14 +363,6 @@ def record(p: Problem, layout: Winograd) -> Schedule:
     used = frozenset(every.values())
     direct_ = p.activation in RELU
     return Schedule(p, layout, plan, (*tables.values(), gemm), used, job, scalar, True, direct_, False)
-
-
-def _plan(fields: dict[str, int]) -> np.ndarray:
-    """A PLAN record."""
-    plan = np.zeros(PLAN.itemsize // 8, np.int64)
-    for name, value in fields.items():
-        plan[PLAN_SLOT[name]] = value
-    return plan
 
 
 def _together(layout: Winograd) -> int:
@@ -396,14 +383,12 @@ def pack(schedule: Schedule, w: np.ndarray, workers: int) -> tuple[np.ndarray, n
     packed = aligned_empty((layout.weights_bytes // layout.item,), scalar)
     scratch = (w.shape[1] * w.shape[2] + 1) * layout.width * 8
     space, address = borrow_workspace(workers * scratch)
-    call = array("q", bytes(CALL.itemsize))
     fields = {
         "kernel": cache.address(*kernels_of(layout)["weights"]),
         "plan": schedule.plan_address, "x": w.ctypes.data, "out": address_of(packed), "workspace": address,
         "slot_bytes": scratch, "x_n": w.strides[4], "x_h": w.strides[1], "x_w": w.strides[2], "x_c": w.strides[3],
     }  # fmt: skip
-    for name, value in fields.items():
-        call[CALL_SLOT[name]] = value
+    call = call_with(fields)
     try:
         runner.run(call, call.buffer_info()[0], layout.units, workers, packed.size * 2e-10)
     finally:

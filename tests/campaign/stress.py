@@ -125,5 +125,5 @@ def _take(row: Row, totals: Counter, outcome: Outcome, what: str) -> None:
 
 
 def _count(row: Row, totals: Counter) -> None:
-    row.tried, row.figures = totals["calls"], dict(totals)
+    row.tried, row.figures = totals["calls"], {"scenarios": 0, "forks": 0} | dict(totals)
     row.note = "calls in {scenarios:,} scenarios" + ", {forks:,} forks" * bool(totals["forks"])

@@ -30,6 +30,7 @@ from numba.extending import intrinsic
 from .intrinsics import I64, SIZES, block_record, call, call_record, expanded, inlined, plan_record, pointer
 from .job import output_rows, place
 from .pixel_job import next_chunk
+from .places import prefetch
 from .runs import copy_run
 from .tile import (
     I32,
@@ -39,7 +40,6 @@ from .tile import (
     add_stored,
     leaky_relu,
     load_offsets,
-    prefetch,
     relu,
     steps_of,
     store,

@@ -7,7 +7,8 @@ from numba import types
 from numba.extending import intrinsic
 
 from .intrinsics import I64, SIZES
-from .tile import I32, _add, _cells, _each, _offsets, _place, _places, _store_past_caches
+from .places import _place, _places, _store_past_caches
+from .tile import I32, _add, _cells, _each, _offsets
 
 MAGIC = 6755399441055744.0
 """1.5 * 2^52: float64 that have it added are integers in their last 52 bits."""

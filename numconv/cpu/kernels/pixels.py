@@ -25,22 +25,8 @@ from __future__ import annotations
 
 from .exact import add_converted, place_converted, place_integers
 from .intrinsics import SIZES, block_record, call_record, expanded, plan_record, pointer
-from .tile import (
-    add_placed,
-    add_rows,
-    leaky_relu,
-    load_offsets,
-    moved,
-    outer_vectors,
-    place,
-    place_past_caches,
-    relu,
-    rows_of,
-    steps_of,
-    steps_within,
-    together,
-    zeros,
-)
+from .places import add_placed, moved, place, place_past_caches, steps_within, together
+from .tile import add_rows, leaky_relu, load_offsets, outer_vectors, relu, rows_of, steps_of, zeros
 
 LINE = 64
 """Bytes of a cache line, and of the vectors that go past the caches."""

@@ -25,6 +25,7 @@ from numba.extending import intrinsic
 
 from .intrinsics import I64, SIZES, block_record, call_record, plan_record
 from .pixels import LINE
+from .places import _place, moved, place, place_past_caches, steps_within, together
 from .tile import (
     I32,
     _broadcast,
@@ -32,17 +33,11 @@ from .tile import (
     _load,
     _multiply_add,
     _offsets,
-    _place,
     add_rows,
     leaky_relu,
     load_offsets,
-    moved,
-    place,
-    place_past_caches,
     relu,
     steps_of,
-    steps_within,
-    together,
     zeros,
 )
 

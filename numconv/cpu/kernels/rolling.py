@@ -18,19 +18,8 @@ from __future__ import annotations
 
 from .intrinsics import SIZES, block_record, call_record, plan_record, pointer
 from .pixels import LINE, put
-from .tile import (
-    load,
-    load_offsets,
-    moved,
-    outer_vectors,
-    prefetch,
-    steps_of,
-    store,
-    together,
-    top_row,
-    without_top_row,
-    zeros,
-)
+from .places import moved, prefetch, together
+from .tile import load, load_offsets, outer_vectors, steps_of, store, top_row, without_top_row, zeros
 
 
 def rolling(scalar, rows, vecs, lanes, fused, integers, code):

@@ -24,9 +24,10 @@ from .intrinsics import SIZES, block_record, call, call_record, inlined, plan_re
 from .job import output_rows, place
 from .pixel_job import LINE, target_of
 from .pixels import few_taps, many_taps, put
+from .places import moved, prefetch, steps_within, together
 from .runs import copy_run, fill_run
 from .separable_tiles import add_tap, finite_or, is_finite
-from .tile import add_stored, load, moved, prefetch, steps_of, steps_within, store, together, zeros
+from .tile import add_stored, load, steps_of, store, zeros
 
 HEAD = 64
 """Bytes before the weights: the number of terms."""
