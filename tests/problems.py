@@ -328,3 +328,21 @@ def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
     bits = f"u{a.dtype.itemsize}"
     a, b = np.ascontiguousarray(a), np.ascontiguousarray(b)
     return bool(((a.view(bits) == b.view(bits)) | (np.isnan(a) & np.isnan(b))).all())
+
+
+DATA = ("normal", "constant", "sparse", "half dark", "lognormal")
+"""The kinds of samples that errors are asserted on."""
+
+
+def data(kind: str, shape: tuple[int, ...], rng: np.random.Generator, axis: int = -1) -> np.ndarray:
+    """Samples of a kind of `DATA`; half of an axis may be dark."""
+    x = rng.standard_normal(shape)
+    if kind == "constant":
+        x[...] = 1.0
+    elif kind == "sparse":
+        x = np.where(rng.random(shape) < 0.01, x * 1e4, 0.0)
+    elif kind == "half dark":
+        np.moveaxis(x, axis, 0)[: shape[axis] // 2] *= 1e-6
+    elif kind == "lognormal":
+        x = np.exp(4 * x)
+    return x

@@ -12,12 +12,11 @@ import numconv
 from numconv._arguments import conv_problem
 from numconv.cpu import fft, methods, transforms
 
-from .problems import any_strides, poisoned, same_bits
+from .problems import DATA, any_strides, data, poisoned, same_bits
 
 CONV = {1: numconv.conv1d, 2: numconv.conv2d, 3: numconv.conv3d}
 PLAN = {1: numconv.plan_conv1d, 2: numconv.plan_conv2d, 3: numconv.plan_conv3d}
 FORMATS = ("channels_last", "channels_first")
-KINDS = ("normal", "constant", "sparse", "half dark", "lognormal")
 
 
 @pytest.mark.parametrize("length", transforms.lengths(4, 400))
@@ -134,16 +133,8 @@ class Problem:
 
 
 def _data(kind, shape, rng, dtype):
-    """Samples of the kinds that errors are asserted on."""
-    x = rng.standard_normal(shape)
-    if kind == "constant":
-        x[...] = 1.0
-    elif kind == "sparse":
-        x = np.where(rng.random(shape) < 0.01, x * 1e4, 0.0)
-    elif kind == "half dark":
-        x[:, shape[1] // 2 :] *= 1e-6
-    elif kind == "lognormal":
-        x = np.exp(4 * x)
+    """Samples of a kind, in a dtype."""
+    x = data(kind, shape, rng, min(1, len(shape) - 1))
     return (x + 1j * rng.permutation(x) if np.dtype(dtype).kind == "c" else x).astype(dtype)
 
 
@@ -165,7 +156,7 @@ def test_shapes(shape, kernel, filters, data_format):
     assert same_bits(p.x, given[0]) and same_bits(p.w, given[1])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", DATA)
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
 def test_error_bound(dtype, kind):
     for seed, (shape, kernel) in enumerate(
