@@ -116,6 +116,13 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
     bench.add_argument("--only", default="", metavar="NAME", help="workloads whose name holds this, such as vgg16")
     bench.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
     bench.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE.json")
+    bench.add_argument(
+        "--gate",
+        type=Path,
+        metavar="FILE",
+        help="measure a dozen workloads of the gate's own in CPU time of one thread; exit 1 if one is slower than FILE",
+    )
+    bench.add_argument("--save", action="store_true", help="write FILE.json for the gate")
     bench.set_defaults(run=_bench)
 
 
@@ -174,6 +181,12 @@ def _bench(arguments: argparse.Namespace) -> int:
     from ._bench import passive_threads
 
     passive_threads()
+    if arguments.save and arguments.gate is None:
+        raise CommandError("--save needs --gate FILE, the file to write")
+    if arguments.gate is not None:
+        from ._bench import gate
+
+        return gate.save(arguments.gate) if arguments.save else gate.check(arguments.gate)
     from . import get_num_threads
     from ._bench.command import run
     from ._bench.settings import Settings

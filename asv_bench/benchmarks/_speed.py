@@ -1,91 +1,67 @@
-"""Times, shares of what the hardware can do, and ratios to peers, of whole suites of workloads.
+"""Workloads beside the hardware and beside other libraries, in the same rounds.
 
-asv takes every class for a benchmark whose name does not begin with an underscore, wherever it was imported.
+A process of asv's measures all workloads of a module once, in `setup_cache`, and each figure is tracked by itself: asv
+starts a process for every figure of every workload, and were each to measure, a run would take an hour.
+
+Smaller is better in all of them: where a figure grows, asv speaks of a regression, whatever the figure is.
+
+Workloads are named, not counted: asv knows them by their place in `params`, which has to be the same in all commits.
 """
 
 from importlib import import_module
 
 import numconv
-from numconv._bench.contender import ours
-from numconv._bench.peers import PEERS, load
 from numconv._bench.settings import Settings
 from numconv._bench.speed import Race
 from numconv._bench.suites import SUITES
 
 
 def _label(workload):
+    """`Workload.label`, which older commits lack."""
     layout = "bank" if workload.bank else "channels_last" if workload.channels_last else "channels_first"
     return f"{workload.name} {workload.x_dtype} {layout}"
 
 
+def measured(labels):
+    """Figures of "plan" and "function" by workload; without those that this commit does not have."""
+    import_module("numba")  # threads as in a program that has run for a while
+    settings = Settings(numconv.get_num_threads(), rounds=9)
+    known = {
+        _label(workload): workload for groups in SUITES.values() for group in groups for workload in group.workloads
+    }
+    return {
+        label: Race(known[label], settings).run(range(settings.rounds)).figures for label in labels if label in known
+    }
+
+
 class _Speed:
-    """The workloads of the suites named where the class is defined."""
+    """Figures of the workloads in `params`."""
 
-    def __init_subclass__(cls, suites=(), **options):
-        super().__init_subclass__(**options)
-        groups = [group for suite in suites for group in SUITES[suite]]
-        cls.workloads = {_label(workload): workload for group in groups for workload in group.workloads}
-        cls.params, cls.param_names = list(cls.workloads), ["workload"]
+    version = "1"
 
-    def enter(self, label, libraries):
-        """Compile, check and warm up all contenders."""
-        import_module("numba")  # threads as in a program that has run for a while
-        self.race = Race(self.workloads[label], Settings(numconv.get_num_threads()), libraries)
+    def setup(self, figures, label):
+        if label not in figures:
+            raise NotImplementedError(f"this commit has no {label}")
 
-    def figures(self, path="plan"):
-        """Medians of 15 rounds."""
-        return self.race.run(range(self.race.settings.rounds)).figures[path]
+    def track_seconds(self, figures, label):
+        return figures[label]["plan"].seconds
 
+    track_seconds.unit = "seconds"
 
-class _Times(_Speed):
-    def setup(self, label):
-        import_module("numba")
-        workload = self.workloads[label]
-        plan, function, _ = ours(workload, *workload.arrays())
-        self.plan, self.function = plan.run, function.run
+    def track_over_peak(self, figures, label):
+        """Beside the same multiply-adds in registers."""
+        return round(1 / figures[label]["plan"].shares["peak"], 4)
 
-    def time_plan(self, label):
-        self.plan()
+    track_over_peak.unit = "times the peak's time"
 
-    def time_function(self, label):
-        self.function()
+    def track_function_over_roofline(self, figures, label):
+        """Beside multiply-adds or a copy, whichever takes longer; packing included."""
+        return round(1 / figures[label]["function"].shares["roofline"], 4)
 
+    track_function_over_roofline.unit = "times the roofline's time"
 
-class _Shares(_Speed):
-    def setup(self, label):
-        self.enter(label, ())
+    def track_over_best_peer(self, figures, label):
+        """NaN where no other library is installed that does it."""
+        return round(1 / (figures[label]["plan"].best or float("nan")), 4)
 
-    def track_gflops(self, label):
-        return self.figures().rate / 1e9
-
-    track_gflops.unit = "GFLOP/s"
-
-    def track_share_of_peak(self, label):
-        return self.figures().shares["peak"]
-
-    def track_share_of_roofline(self, label):
-        return self.figures().shares["roofline"]
-
-    def track_function_share_of_roofline(self, label):
-        return self.figures("function").shares["roofline"]
-
-
-class _Ratios(_Speed):
-    """Seconds of a peer, in its fastest way, over ours."""
-
-    def __init_subclass__(cls, **options):
-        super().__init_subclass__(**options)
-        cls.params, cls.param_names = (cls.params, list(PEERS)), ["workload", "peer"]
-
-    def setup(self, label, peer):
-        if load(peer) is None:
-            raise NotImplementedError(f"{peer} is not installed")
-        self.enter(label, (peer,))
-        if not self.race.ways:
-            raise NotImplementedError(f"{peer} does not do {label}")
-
-    def track_ratio(self, label, peer):
-        return self.figures().best
-
-    def track_function_ratio(self, label, peer):
-        return self.figures("function").best
+    track_over_best_peer.unit = "times the best library's time"

@@ -1,17 +1,19 @@
 """Filters on images: one, and many."""
 
-from ._speed import _Ratios, _Shares, _Times
+from ._speed import _Speed, measured
 
-SUITES = ("images", "banks")
+WORKLOADS = [
+    "image.3x3 float32 bank",
+    "image.5x5 float32 bank",
+    "image.11x11 float32 bank",
+    "image.7x7 float64 bank",
+    "bank.8x7x7 float32 bank",
+    "bank.32x15x15 float32 bank",
+]
 
 
-class Times(_Times, suites=SUITES):
-    """Seconds of a call."""
+class Speed(_Speed):
+    params, param_names = WORKLOADS, ["workload"]
 
-
-class Shares(_Shares, suites=SUITES):
-    """Beside multiply-adds and copies in the same rounds."""
-
-
-class Ratios(_Ratios, suites=SUITES):
-    """Beside other libraries in the same rounds."""
+    def setup_cache(self):
+        return measured(WORKLOADS)

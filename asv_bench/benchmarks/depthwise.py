@@ -1,17 +1,18 @@
 """Depthwise layers, and layers of four channels a group."""
 
-from ._speed import _Ratios, _Shares, _Times
+from ._speed import _Speed, measured
 
-SUITES = ("depthwise",)
-
-
-class Times(_Times, suites=SUITES):
-    """Seconds of a call."""
-
-
-class Shares(_Shares, suites=SUITES):
-    """Beside multiply-adds and copies in the same rounds."""
+WORKLOADS = [
+    "mobilenet.dw1 float32 channels_last",
+    "mobilenet.dw1 float32 channels_first",
+    "efficientnet.dw5_s2 float32 channels_last",
+    "convnext.dw7 float32 channels_last",
+    "resnext50.2_3x3 float32 channels_last",
+]
 
 
-class Ratios(_Ratios, suites=SUITES):
-    """Beside other libraries in the same rounds."""
+class Speed(_Speed):
+    params, param_names = WORKLOADS, ["workload"]
+
+    def setup_cache(self):
+        return measured(WORKLOADS)

@@ -1,17 +1,18 @@
 """Exact integers and complex numbers."""
 
-from ._speed import _Ratios, _Shares, _Times
+from ._speed import _Speed, measured
 
-SUITES = ("integers", "complex")
-
-
-class Times(_Times, suites=SUITES):
-    """Seconds of a call."""
-
-
-class Shares(_Shares, suites=SUITES):
-    """Beside multiply-adds and copies in the same rounds."""
+WORKLOADS = [
+    "layer.56x64 uint8 channels_last",
+    "bank.8x5x5 uint8 bank",
+    "image.3x3 int16 bank",
+    "layer.56x64 complex64 channels_last",
+    "image.7x7 complex128 bank",
+]
 
 
-class Ratios(_Ratios, suites=SUITES):
-    """Beside other libraries in the same rounds."""
+class Speed(_Speed):
+    params, param_names = WORKLOADS, ["workload"]
+
+    def setup_cache(self):
+        return measured(WORKLOADS)

@@ -1,17 +1,15 @@
 """Maps reduced without being written: thousands of dilated kernels on series."""
 
-from ._speed import _Ratios, _Shares, _Times
+from ._speed import _Speed, measured
 
-SUITES = ("reductions",)
-
-
-class Times(_Times, suites=SUITES):
-    """Seconds of a call."""
-
-
-class Shares(_Shares, suites=SUITES):
-    """Beside multiply-adds and copies in the same rounds."""
+WORKLOADS = [
+    "series.dilated1 float32 channels_first",
+    "series.dilated32 float32 channels_first",
+]
 
 
-class Ratios(_Ratios, suites=SUITES):
-    """Beside other libraries in the same rounds."""
+class Speed(_Speed):
+    params, param_names = WORKLOADS, ["workload"]
+
+    def setup_cache(self):
+        return measured(WORKLOADS)

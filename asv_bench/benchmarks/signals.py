@@ -1,17 +1,18 @@
 """One dimension: many channels, dilated, depthwise, long filters."""
 
-from ._speed import _Ratios, _Shares, _Times
+from ._speed import _Speed, measured
 
-SUITES = ("signals",)
-
-
-class Times(_Times, suites=SUITES):
-    """Seconds of a call."""
-
-
-class Shares(_Shares, suites=SUITES):
-    """Beside multiply-adds and copies in the same rounds."""
+WORKLOADS = [
+    "signal.c64_k9 float32 channels_last",
+    "signal.c64_k9 float32 channels_first",
+    "signal.dilated8 float32 channels_last",
+    "signal.depthwise_k33 float32 channels_last",
+    "signal.32_k64 float32 bank",
+]
 
 
-class Ratios(_Ratios, suites=SUITES):
-    """Beside other libraries in the same rounds."""
+class Speed(_Speed):
+    params, param_names = WORKLOADS, ["workload"]
+
+    def setup_cache(self):
+        return measured(WORKLOADS)

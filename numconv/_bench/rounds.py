@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from time import perf_counter
 from timeit import Timer
 from typing import Any
 
@@ -14,18 +15,20 @@ COLD = 0.02
 LONG = 0.5
 """Seconds of a first call from which it tells how long a call takes: there is no second one to warm up."""
 
+Clock = Callable[[], float]
 Times = dict[str, np.ndarray]
 """Seconds of a call by contender and round; NaN where it did not take part."""
 
 
 @dataclass
 class Entry:
-    """A contender in the rounds: how many calls make a timing, and in how many rounds it takes part."""
+    """A contender in the rounds: how many calls make a timing by which clock, and in how many rounds it takes part."""
 
     run: Callable[[], Any]
     once: float
     calls: int
     rounds: int
+    clock: Clock = perf_counter
     seconds: list[float] = field(default_factory=list)
 
     def time(self) -> None:
@@ -35,19 +38,21 @@ class Entry:
             return
         if self.once < COLD:
             self.run()
-        self.seconds.append(Timer(self.run).timeit(self.calls) / self.calls)
+        self.seconds.append(Timer(self.run, timer=self.clock).timeit(self.calls) / self.calls)
 
 
-def enter(run: Callable[[], Any], rounds: int, shortest: float, first: float = 0.0) -> Entry:
+def enter(
+    run: Callable[[], Any], rounds: int, shortest: float, first: float = 0.0, clock: Clock = perf_counter
+) -> Entry:
     """Warm up, and see how long a call takes (`first` is what it took before): `shortest` seconds make a timing."""
     once = first
     if once < LONG:
-        once = Timer(run).timeit(1)
+        once = Timer(run, timer=clock).timeit(1)
     calls = _calls(once, shortest)
     if calls > 10:  # the first calls of microseconds are slow
-        once = Timer(run).timeit(calls // 10) / (calls // 10)
+        once = Timer(run, timer=clock).timeit(calls // 10) / (calls // 10)
         calls = _calls(once, shortest)
-    return Entry(run, once, calls, rounds)
+    return Entry(run, once, calls, rounds, clock)
 
 
 def _calls(once: float, shortest: float) -> int:

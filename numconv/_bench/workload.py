@@ -50,6 +50,12 @@ class Workload:
     yardsticks: tuple[str, ...] = ()
 
     @property
+    def label(self) -> str:
+        """Name, type and layout, which only one workload of a suite has."""
+        layout = "bank" if self.bank else "channels_last" if self.channels_last else "channels_first"
+        return f"{self.name} {self.x_dtype} {layout}"
+
+    @property
     def ndim(self) -> int:
         """Spatial axes."""
         return len(self.kernel)
