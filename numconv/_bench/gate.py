@@ -1,8 +1,8 @@
 """``python -m numconv bench --gate FILE``: which workloads are slower than a file of costs says.
 
-Noise makes a cost larger far more often than smaller, and where a process has its memory matters as well. So a cost is
-the least that fresh processes find, stored or measured; a workload that looks slow is measured again in the next, and
-it is slow if all of them say so.
+Noise makes a cost larger far more often than smaller, and where a process has its memory matters as well. So medians of
+several processes are stored, and a workload that looks slow is measured again in a fresh process: it is slow if all of
+them say so. (The least costs are no better to store: some are met by one process in five.)
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numconv
@@ -26,17 +27,17 @@ from .table import Table, number, times
 FACTOR = 1.2
 """By how much the cost of a workload may grow."""
 PROCESSES = 5
-"""That must agree that a workload is slow; whose least costs are stored."""
+"""That must agree that a workload is slow; whose medians are stored."""
 
 Costs = dict[str, float]
 Measure = Callable[[Collection[str]], Costs]
 
 
 def save(path: Path, measure: Measure | None = None) -> int:
-    """Store the least costs of `PROCESSES` processes."""
+    """Store the median costs of `PROCESSES` processes."""
     check_output(path, (".json",))
     found = [(measure or _measured)(gauge.NAMES) for _ in range(PROCESSES)]
-    costs = {name: round(min(costs[name] for costs in found), 4) for name in gauge.NAMES}
+    costs = {name: round(median(costs[name] for costs in found), 4) for name in gauge.NAMES}
     text = json.dumps({"cpu": cpu_name(), "numconv": numconv.__version__, "costs": costs}, indent=1)
     write(path, lambda target: target.write_text(text + "\n", encoding="utf-8"))
     print(f"costs of {len(costs)} workloads: {path}")
