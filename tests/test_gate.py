@@ -109,7 +109,7 @@ def test_workloads_of_the_gate_exist():
     assert {*gauge.PLANS, *gauge.MEMORY} <= set(gauge._workloads())
 
 
-@pytest.mark.parametrize("module", ["layers", "depthwise", "banks", "signals", "integer_complex", "reductions"])
+@pytest.mark.parametrize("module", ["cost", "layers", "depthwise", "banks", "signals", "integer_complex", "reductions"])
 def test_workloads_of_asv_exist(monkeypatch, module):
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "asv_bench"))
     assert set(import_module(f"benchmarks.{module}").WORKLOADS) <= set(gauge._workloads())

@@ -22,16 +22,16 @@ def _label(workload):
     return f"{workload.name} {workload.x_dtype} {layout}"
 
 
+KNOWN = {_label(workload): workload for groups in SUITES.values() for group in groups for workload in group.workloads}
+"""The workloads of this commit."""
+
+
 def measured(labels):
     """Figures of "plan" and "function" by workload; without those that this commit does not have."""
     import_module("numba")  # threads as in a program that has run for a while
     settings = Settings(numconv.get_num_threads(), rounds=9)
-    known = {
-        _label(workload): workload for groups in SUITES.values() for group in groups for workload in group.workloads
-    }
-    return {
-        label: Race(known[label], settings).run(range(settings.rounds)).figures for label in labels if label in known
-    }
+    known = [label for label in labels if label in KNOWN]
+    return {label: Race(KNOWN[label], settings).run(range(settings.rounds)).figures for label in known}
 
 
 class _Speed:
