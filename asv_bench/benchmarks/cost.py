@@ -15,7 +15,9 @@ from numconv._bench.peaks import MultiplyAdds
 
 from ._speed import KNOWN
 
-ROUNDS, SHORTEST = 25, 0.004
+ROUNDS, SHORTEST = 15, 0.004
+PASSES = 3
+"""Over all workloads, the least counting: a busy neighbour empties the caches for seconds."""
 WORKLOADS = [
     "vgg16.conv2_2 float32 channels_last",
     "vgg16.conv2_2 float32 channels_first",
@@ -27,6 +29,7 @@ WORKLOADS = [
     "mobilenet.dw1 float32 channels_last",
     "convnext.dw7 float32 channels_first",
     "image.3x3 float32 bank",
+    "image.5x5 float32 bank",
     "image.11x11 float32 bank",
     "bank.8x7x7 float32 bank",
     "signal.c64_k9 float32 channels_last",
@@ -67,7 +70,8 @@ class Cost:
     def setup_cache(self):
         import_module("numba")
         with numconv.num_threads(1):
-            return {label: _over_peak(KNOWN[label]) for label in WORKLOADS if label in KNOWN}
+            passes = [{label: _over_peak(KNOWN[label]) for label in WORKLOADS if label in KNOWN} for _ in range(PASSES)]
+        return {label: min(costs[label] for costs in passes) for label in passes[0]}
 
     def setup(self, costs, label):
         if label not in costs:
