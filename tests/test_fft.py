@@ -346,7 +346,7 @@ def test_choice(shape, kernel, filters, dtype, expected):
             x_shape, w_shape = (None, shape[-1], *shape[:-1]), (filters, shape[-1], *kernel)
         kinds = np.dtype(dtype)
         problem, _ = conv_problem("conv", len(kernel), x_shape, kinds, w_shape, kinds, data_format=data_format)
-        found.add(methods.chosen(problem)[0])
+        found.add(next(method for method in methods.chosen(problem) if method != "separable"))  # as of no such weights
     assert found == {"fft" if expected else "direct"}
 
 
