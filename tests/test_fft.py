@@ -10,7 +10,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 import numconv
 from numconv._arguments import conv_problem
-from numconv.cpu import fft, methods, transforms
+from numconv._calls import recipe
+from numconv.cpu import fft, methods, proof, transforms
 
 from .problems import DATA, any_strides, data, poisoned, same_bits
 
@@ -353,3 +354,13 @@ def test_choice(shape, kernel, filters, dtype, expected):
 def test_every_method_is_explained():
     lines = numconv.plan_conv2d((1, 99, 99, 1), np.ones((15, 15, 1, 1), "f4")).explain().splitlines()[1:]
     assert [line.split()[0] for line in lines] == ["direct", *methods.OTHERS, "reference"]
+
+
+@pytest.mark.parametrize(("x_dtype", "w_dtype"), [("D", "f8"), ("f8", "D"), ("F", "f4"), ("f4", "F"), ("D", "D")])
+def test_proof_of_mixed_types(monkeypatch, x_dtype, w_dtype):
+    """A real operand has no imaginary part that an infinity could spoil: what proves kernels knows that too."""
+    monkeypatch.setattr(proof, "_proved", set())
+    recipe.cache_clear()
+    w = np.ones((9, 9, 2, 3), w_dtype)
+    assert numconv.plan_conv2d((1, 40, 40, 2), w, x_dtype=x_dtype, method="fft").method == "fft"
+    recipe.cache_clear()
