@@ -176,8 +176,10 @@ def full(size: int) -> dict[str, Any]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
         right = [scaled(factor) for factor in (3, 4)]
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-    if not all(right) or len(caught) > 1 or (directory().exists() and list(directory().iterdir())):
-        wrong.append(f"limit {size}: {right}, {len(caught)} warnings, {list(directory().glob('*'))}")
+    left = list(directory().iterdir()) if directory().exists() else []
+    broken = [path.name for path in left if path not in entries() or not 0 < path.stat().st_size <= size]
+    if not all(right) or len(caught) > 1 or broken or (len(left) < 2 and not caught):
+        wrong.append(f"limit {size}: {right}, {len(caught)} warnings, {broken} of {left}")
     return {"tried": 1, "wrong": wrong}
 
 

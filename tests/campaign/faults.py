@@ -161,7 +161,7 @@ def versions(here: Place, long: bool, short: bool) -> Row:
         file.write("# another version\n")
     others: list[dict[str, Any]] = [{}, {"root": copy, "environment": {"PYTHONPATH": str(copy)}}]
     others += [
-        {"environment": {"NUMBA_CPU_NAME": c, "NUMBA_CPU_FEATURES": ""}} for c in ("haswell", "nehalem")[: 1 + long]
+        {"environment": {"NUMBA_CPU_NAME": c, "NUMBA_CPU_FEATURES": ""}} for c in ("haswell", "znver3")[: 1 + long]
     ]
     what = f"{CACHE}:{'kernels' if short else 'convolutions'}"
     for keywords in others:
