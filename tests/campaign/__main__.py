@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     earlier = [json.loads(file.read_text()) for file in options.add]
     rows = together([*([Row(**row) for row in run["rows"]] for run in earlier), rows])
     taken = time.monotonic() - start + sum(run["seconds"] for run in earlier)
-    run = about(rows, options.seconds, options.seed, taken)
+    run = about(rows, options.seconds, options.seed, taken, len(earlier))
     if options.json:
         options.json.write_text(json.dumps(run, indent=1) + "\n")
     if options.markdown:

@@ -63,13 +63,14 @@ def together(runs: list[list[Row]]) -> list[Row]:
     return list(rows.values())
 
 
-def about(rows: list[Row], seconds: float, seed: int, taken: float) -> dict[str, Any]:
-    """All of a run, for the JSON file."""
+def about(rows: list[Row], seconds: float, seed: int, taken: float, earlier: int = 0) -> dict[str, Any]:
+    """All of a run, and of so many earlier ones, for the JSON file."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(),
         "seconds": round(taken),
         "command": f"python -m tests.campaign --seconds {seconds:g} --seed {seed}",
+        "earlier": earlier,
         "rows": [asdict(row) for row in rows],
     }
 
@@ -90,13 +91,14 @@ def line(row: Row) -> str:
 
 def markdown(run: dict[str, Any]) -> str:
     """The table of a run for the README, with its markers."""
+    before = f" and {run['earlier']} runs of its parts" if run["earlier"] else ""
     lines = [
         BEGIN,
         "| what was tried | how often | broke | |",
         "| :-- | --: | --: | :-- |",
         *(f"| {r.what} | {r.tried:,} | {r.broke:,} | {r.text} |" for r in (Row(**row) for row in run["rows"])),
         "",
-        f"{run['date'][:10]}, {run['machine']}: `{run['command']}`, {run['seconds'] / 60:.0f} minutes.",
+        f"{run['date'][:10]}, {run['machine']}: `{run['command']}`{before}, {run['seconds'] / 60:.0f} minutes.",
         END,
     ]
     return "\n".join(lines)
