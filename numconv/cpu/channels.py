@@ -68,8 +68,7 @@ class Channels:
     @property
     def blocks(self) -> tuple[int, int, int]:
         """Blocks of a sample along each axis."""
-        d, h, w = (-(-out // size) for out, size in zip(self.parts.problem.out_spatial, self.block, strict=True))
-        return d, h, w
+        return self.parts.blocks_of(self.block)
 
     @property
     def spacing(self) -> int:

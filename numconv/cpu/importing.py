@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import importlib
 import sys
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from types import ModuleType
 
 from .memory import ask_for
+from .undisturbed import begun
 
 _NAME = f"{__package__}.target"
 IMPORT_BYTES = 320 << 20
@@ -30,7 +31,7 @@ def whole() -> None:
     global _begun
     if _begun is None and "numba" not in sys.modules:
         ask_for(IMPORT_BYTES, "to import Numba")
-        _begun = _begin()
+        _begun = begun(_import)
     if _begun is not None:
         try:
             _begun.result()
@@ -43,17 +44,6 @@ def settle() -> None:
     """Before a fork: a child has not the thread that imports."""
     if _begun is not None:
         wait([_begun])
-
-
-def _begin() -> Future[ModuleType] | None:
-    """Nothing where the system gives no more threads."""
-    pool = ThreadPoolExecutor(1, "numconv")
-    try:
-        return pool.submit(_import)
-    except RuntimeError:
-        return None
-    finally:
-        pool.shutdown(wait=False)
 
 
 def _import() -> ModuleType:

@@ -22,24 +22,19 @@ OBJECT_BYTES = 8 << 10
 
 def build(problem: Problem, lanes: Lanes) -> Schedule | None:
     """Build the schedule of a problem in some lanes, and keep it; None (kept too) where its kernels fail."""
-    schedule = proof.build(problem, lanes)
-    if schedule is None:
-        problem.schedules[lanes] = None
-        return None
-    return _keep(problem, lanes, schedule)
+    return _keep(problem, lanes, proof.build(problem, lanes))
 
 
 def build_other(problem: Problem, method: str) -> Schedule | None:
     """The same for a method besides `direct`; under its name."""
-    schedule = proof.build_other(problem, method)
-    if schedule is None:
-        problem.schedules[method] = None
-        return None
-    return _keep(problem, method, schedule)
+    return _keep(problem, method, proof.build_other(problem, method))
 
 
-def _keep(problem: Problem, lanes: Lanes | str, schedule: Schedule) -> Schedule:
+def _keep(problem: Problem, lanes: Lanes | str, schedule: Schedule | None) -> Schedule | None:
     global _bytes
+    if schedule is None:
+        problem.schedules[lanes] = None
+        return None
     size = schedule.table_bytes + OBJECT_BYTES
     with _lock:
         problem.schedules[lanes] = schedule

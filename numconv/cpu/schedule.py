@@ -70,6 +70,11 @@ class Parts:
         """Real filters of a group."""
         return self.problem.group_filters * self.o_parts
 
+    def blocks_of(self, block: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Blocks of a size in a sample's output, along each axis."""
+        d, h, w = (-(-out // size) for out, size in zip(self.problem.out_spatial, block, strict=True))
+        return d, h, w
+
     @cached_property
     def row_steps(self) -> int:
         """Steps of a tap row."""
@@ -126,8 +131,7 @@ class Layout:
     @property
     def blocks(self) -> tuple[int, int, int]:
         """Blocks of a sample along each axis."""
-        d, h, w = (-(-out // size) for out, size in zip(self.parts.problem.out_spatial, self.block, strict=True))
-        return d, h, w
+        return self.parts.blocks_of(self.block)
 
     def axes(self, planes: int, rows: int) -> tuple[Axis, Axis, Axis]:
         """What a block reads for some tap planes and rows, along D, H and W."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -24,11 +24,16 @@ def undisturbed(function: Callable[[], T]) -> T:
     lock = getattr(sys.modules.get("numba.core.compiler_lock"), "global_compiler_lock", None)
     if threading.current_thread() is not threading.main_thread() or (lock is not None and lock.is_locked()):
         return function()
+    done = begun(function)
+    return function() if done is None else done.result()
+
+
+def begun(function: Callable[[], T]) -> Future[T] | None:
+    """A function begun in a thread of its own; nothing where the system gives no more threads."""
     pool = ThreadPoolExecutor(1, "numconv")
     try:
-        done = pool.submit(function)
-    except RuntimeError:  # no more threads
-        return function()
+        return pool.submit(function)
+    except RuntimeError:
+        return None
     finally:
         pool.shutdown(wait=False)
-    return done.result()

@@ -19,7 +19,7 @@ from .intrinsics import (
     pointer,
     size_of,
 )
-from .runs import SQUARE, fill_run
+from .runs import SQUARE, add_chain, fill_run
 
 CHUNK = 256
 """Results at a time of `exact`; a multiple of all lanes."""
@@ -153,16 +153,6 @@ def add_products(sums, x, w, count, code, fused):
     to, values = pointer(sums, code), pointer(x, code)
     for lane in range(count):
         to[lane] = multiply_add(values[lane], w, to[lane], fused)
-
-
-@inlined
-def add_chain(totals, sums, first, count, code):
-    """``totals[l] += sums[l]``, or as they are if they are the `first`; and the sums are zero again."""
-    literally(code)
-    to, chain = pointer(totals, code), pointer(sums, code)
-    for lane in range(count):
-        to[lane] = chain[lane] if first else to[lane] + chain[lane]
-        chain[lane] = 0
 
 
 def exact(scalar, lanes, fused):

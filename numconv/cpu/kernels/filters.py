@@ -43,8 +43,7 @@ def cut(begin, end, part, parts):
 
 def micro(scalar, rows, vecs, lanes, fused, integers, together):
     """`integers`: float lanes whose chain sums are exact integers, added up in int64; `together`: see `tiles`."""
-    size = SIZES[scalar]
-    width = vecs * lanes * size
+    size, width = SIZES[scalar], vecs * lanes * SIZES[scalar]
     floats = scalar[0] == "f" and not integers
     looking = together > 1 and rows <= 8  # more rows leave no registers for it
 

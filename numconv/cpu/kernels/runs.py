@@ -159,6 +159,16 @@ def copy_plain(source, step, source_code, target, target_code, count):
 
 
 @inlined
+def add_chain(totals, sums, first, count, code):
+    """``totals[l] += sums[l]``, or as they are if they are the `first`; and the sums are zero again."""
+    literally(code)
+    to, chain = pointer(totals, code), pointer(sums, code)
+    for lane in range(count):
+        to[lane] = chain[lane] if first else to[lane] + chain[lane]
+        chain[lane] = 0
+
+
+@inlined
 def fill_run(target, step, code, value, count):
     """Write a value `count` times at constant steps."""
     literally(code)

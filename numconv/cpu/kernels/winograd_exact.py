@@ -10,7 +10,7 @@ from numba import literally
 
 from . import minimal
 from .intrinsics import SIZES, block_record, call_record, inlined, multiply_add, plan_record, pointer
-from .runs import copy_plain, fill_run
+from .runs import add_chain, copy_plain, fill_run
 from .winograd import destination, is_constant, straight
 
 
@@ -22,16 +22,6 @@ def add_product(sums, x, weights, count, scalar, fused):
     to, w = pointer(sums, scalar), pointer(weights, scalar)
     for lane in range(count):
         to[lane] = multiply_add(x, w[lane], to[lane], fused)
-
-
-@inlined
-def add_chain(totals, sums, first, count, scalar):
-    """``totals[l] += sums[l]``, or as they are if they are the `first`; and the sums are zero again."""
-    literally(scalar)
-    to, chain = pointer(totals, scalar), pointer(sums, scalar)
-    for lane in range(count):
-        to[lane] = chain[lane] if first else to[lane] + chain[lane]
-        chain[lane] = 0
 
 
 @inlined
