@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import importlib
 import sys
-from concurrent.futures import Future, wait
 from types import ModuleType
 
 from .memory import ask_for
-from .undisturbed import begun
+from .undisturbed import Begun, begun
 
 _NAME = f"{__package__}.target"
 IMPORT_BYTES = 320 << 20
@@ -43,7 +42,7 @@ def whole() -> None:
 def settle() -> None:
     """Before a fork: a child has not the thread that imports."""
     if _begun is not None:
-        wait([_begun])
+        _begun.settle()
 
 
 def _import() -> ModuleType:
@@ -54,4 +53,4 @@ def _import() -> ModuleType:
     return module
 
 
-_begun: Future[ModuleType] | None = None
+_begun: Begun[ModuleType] | None = None

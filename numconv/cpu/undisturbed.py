@@ -9,10 +9,35 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+
+class Begun(Generic[T]):
+    """A function begun in a thread of its own.
+
+    Raises RuntimeError where the system gives no more threads.
+    """
+
+    def __init__(self, function: Callable[[], T]) -> None:
+        self._pool = ThreadPoolExecutor(1, "numconv")
+        try:
+            self._done = self._pool.submit(function)
+        finally:
+            self._pool.shutdown(wait=False)
+
+    def result(self) -> T:
+        """What it returns, its thread ended: one that still ends is one too many for the caller's `os.fork`."""
+        try:
+            return self._done.result()
+        finally:
+            self._pool.shutdown(wait=self._done.done())
+
+    def settle(self) -> None:
+        """Wait until it has ended, whatever came of it."""
+        wait([self._done])
 
 
 def undisturbed(function: Callable[[], T]) -> T:
@@ -28,12 +53,9 @@ def undisturbed(function: Callable[[], T]) -> T:
     return function() if done is None else done.result()
 
 
-def begun(function: Callable[[], T]) -> Future[T] | None:
-    """A function begun in a thread of its own; nothing where the system gives no more threads."""
-    pool = ThreadPoolExecutor(1, "numconv")
+def begun(function: Callable[[], T]) -> Begun[T] | None:
+    """A function begun; nothing where the system gives no more threads."""
     try:
-        return pool.submit(function)
+        return Begun(function)
     except RuntimeError:
         return None
-    finally:
-        pool.shutdown(wait=False)
