@@ -24,14 +24,21 @@ __all__ = [
     "conv1d",
     "conv2d",
     "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "convolve",
     "correlate",
     "filter_bank",
     "get_num_threads",
+    "grad",
     "num_threads",
     "plan_conv1d",
     "plan_conv2d",
     "plan_conv3d",
+    "plan_conv_transpose1d",
+    "plan_conv_transpose2d",
+    "plan_conv_transpose3d",
     "plan_filter_bank",
     "reference",
     "set_num_threads",
@@ -44,6 +51,8 @@ _MODULES = {
     "_config": ("show_config",),
     "_conv": ("conv1d", "conv2d", "conv3d"),
     "_conv_plans": ("plan_conv1d", "plan_conv2d", "plan_conv3d"),
+    "_conv_transpose": ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
+    "_conv_transpose_plans": ("plan_conv_transpose1d", "plan_conv_transpose2d", "plan_conv_transpose3d"),
     "_plan": ("Plan",),
     "_warm": ("warm_up",),
     "_threads": ("get_num_threads", "num_threads", "set_num_threads"),
@@ -51,11 +60,13 @@ _MODULES = {
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 if TYPE_CHECKING:
-    from . import banks, reference
+    from . import banks, grad, reference
     from ._bank import convolve, correlate, filter_bank, plan_filter_bank
     from ._config import show_config
     from ._conv import conv1d, conv2d, conv3d
     from ._conv_plans import plan_conv1d, plan_conv2d, plan_conv3d
+    from ._conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
+    from ._conv_transpose_plans import plan_conv_transpose1d, plan_conv_transpose2d, plan_conv_transpose3d
     from ._plan import Plan
     from ._threads import get_num_threads, num_threads, set_num_threads
     from ._warm import warm_up

@@ -105,9 +105,9 @@ def conv_problem(
     sizes = common_sizes(layout, x_shape, w_shape, groups)
     has_bias = check_bias(name, bias_shape, bias_dtype, sizes.filters, compute)
     flag(name, "flip", flip)
-    stride, dilation = _per_axis(layout, "stride", stride), _per_axis(layout, "dilation", dilation)
+    stride, dilation = per_axis(layout, "stride", stride), per_axis(layout, "dilation", dilation)
     mode = PAD_MODES[choice(name, "pad_mode", pad_mode, tuple(PAD_MODES))]
-    activation, slope = _activation(name, activation, compute)
+    activation, slope = activation_of(name, activation, compute)
     overflow = choice(name, "overflow", overflow, OVERFLOWS)
     problem = Problem(
         ndim=ndim,
@@ -140,7 +140,7 @@ def check_threads(name: str, threads: Any) -> int | None:
     return integer(threads, 1, f"{name}: threads is {threads!r}, expected None (all that are allowed) or an int >= 1")
 
 
-def _per_axis(layout: Layout, argument: str, value: Any) -> Triple:
+def per_axis(layout: Layout, argument: str, value: Any) -> Triple:
     """`stride` or `dilation` for D, H, W, from an int for all axes of the caller or one for each."""
     each = f"or one per axis {listed(layout.axes)}"
     complaint = f"{layout.name}: {argument} is {value!r}, expected an int {each}, each >= 1"
@@ -155,7 +155,7 @@ def _per_axis(layout: Layout, argument: str, value: Any) -> Triple:
 def _pads(layout: Layout, padding: Any, sizes: Sizes, stride: Triple, dilation: Triple) -> Pads:
     """``(lo, hi)`` for D, H, W."""
     if not isinstance(padding, str):
-        return layout.triple(_given_pads(layout, padding), (0, 0))
+        return layout.triple(given_pads(layout, padding), (0, 0))
     reach = tuple(d * (k - 1) for d, k in zip(dilation, sizes.kernel, strict=True))
     pads = _named_pads(layout, padding, sizes.spatial, stride, reach)
     return layout.triple(pads[3 - layout.ndim :], (0, 0))
@@ -180,7 +180,7 @@ def _named_pads(
     return halves if padding == "same" else [(more, less) for less, more in halves]
 
 
-def _given_pads(layout: Layout, padding: Any) -> list[tuple[int, int]]:
+def given_pads(layout: Layout, padding: Any) -> list[tuple[int, int]]:
     """An int, one per axis, or one pair per axis."""
     said = f"{layout.name}: padding is {padding!r}"
     each = f"one per axis {listed(layout.axes)} or one (lo, hi) per axis"
@@ -224,7 +224,7 @@ def _check_extent(layout: Layout, problem: Problem, padding: Any) -> None:
             )
 
 
-def _activation(name: str, activation: Any, compute: np.dtype) -> tuple[str, float]:
+def activation_of(name: str, activation: Any, compute: np.dtype) -> tuple[str, float]:
     """(name or "", slope of leaky_relu or 0)."""
     if activation is None:
         return "", 0.0

@@ -37,11 +37,11 @@ def recipe(
     return problem, ConvFrame.of(problem, not unbatched)
 
 
-def _frozen(value: Any) -> Any:
+def frozen(value: Any) -> Any:
     """An option that can be hashed: lists and arrays as tuples."""
     if isinstance(value, np.ndarray):
         value = value.tolist()
-    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
+    return tuple(map(frozen, value)) if isinstance(value, (list, tuple)) else value
 
 
 def _cooked(
@@ -53,7 +53,7 @@ def _cooked(
     try:
         found = recipe(name, ndim, x_shape, x_dtype, w.shape, w.dtype, *kinds, spelled, *options)
     except TypeError:  # cannot be hashed, or wrong: then it is wrong again
-        options = tuple(map(_frozen, options))
+        options = tuple(map(frozen, options))
         found = recipe(name, ndim, x_shape, x_dtype, w.shape, w.dtype, *kinds, repr(options), *options)
     if w.dtype.kind in "iub" and found[0].compute.kind in "fc":
         check_weights(name, found[0], given)

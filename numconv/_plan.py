@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -14,12 +14,16 @@ from ._arguments import as_array, check_out, check_threads
 from ._frames import BankFrame, ConvFrame
 from ._problem import Problem
 from ._reduced import reduced
+from ._transposed import Transposed
 from ._views import canonical, canonical_strides, flat_strides
 from .cpu import direct, execute, integers, methods, reductions
 from .cpu.channels import Channels
 from .cpu.machine import machine
 from .cpu.memory import address_of, cast, fill
 from .cpu.schedule import Layout
+
+if TYPE_CHECKING:
+    from ._phases import Phases
 
 Frame = ConvFrame | BankFrame
 _MANY = 1 << 31
@@ -29,18 +33,26 @@ _MANY = 1 << 31
 class Engine:
     """Weights made ready for a problem; runs on arrays of any strides.
 
-    `pieces` belong to `Problem.flat`; where the pixels of a pointwise problem do not follow each other in memory, those
-    of the problem itself are `apart`, made when they are first needed.
+    `pieces` belong to `flat`, which is `Problem.flat`; where the pixels of a pointwise problem do not follow each other
+    in memory, those of the problem itself are `apart`, made when they are first needed. `flat` is the problem itself
+    where pixels are known not to follow each other.
     """
 
-    __slots__ = ("apart", "bias", "kernel_problem", "name", "pieces", "problem", "w")
+    __slots__ = ("apart", "bias", "flat", "kernel_problem", "name", "pieces", "problem", "w")
 
     def __init__(
-        self, name: str, problem: Problem, w: np.ndarray, bias: np.ndarray | None, threads: int | None = None
+        self,
+        name: str,
+        problem: Problem,
+        w: np.ndarray,
+        bias: np.ndarray | None,
+        threads: int | None = None,
+        follow: bool = True,
     ) -> None:
-        """`w` is canonical; `threads` may pack it."""
+        """`w` is canonical; `threads` may pack it; `follow`: pixels may lie in memory one after the other."""
         self.name, self.problem, self.w, self.bias = name, problem, w, bias
         self.kernel_problem = problem if _has_f16c() else kernel_problem(problem)
+        self.flat = self.kernel_problem.flat if follow else self.kernel_problem
         self.pieces: list[execute.Piece] | None = None
         self.apart: list[execute.Piece] | None = None
         rounds = not problem.reduce or self.kernel_problem == problem  # float32 maps are not those of float16
@@ -49,7 +61,7 @@ class Engine:
                 _empty(name, w.shape, problem.compute, "packed weights")  # which is as large
             tried = () if problem.reduce else methods.choice(name, self.kernel_problem)
             try:
-                self.pieces = execute.pieces_of(self.kernel_problem.flat, w, bias, threads, tried)
+                self.pieces = execute.pieces_of(self.flat, w, bias, threads, tried)
             except MemoryError as error:
                 raise MemoryError(
                     f"{name}: no memory for tables and packed weights ({descriptor(problem)}): {error}"
@@ -62,6 +74,25 @@ class Engine:
         if self.pieces is None:
             return "reference"
         return self.pieces[0].schedule.layout.method
+
+    @property
+    def workspace_bytes(self) -> int:
+        """Bytes that each worker needs; with `reduce`, and those of rows, which all workers share."""
+        pieces = self.pieces or ()
+        shared = reductions.most_bytes(pieces[0].schedule) if pieces and self.problem.reduce else 0
+        return max((piece.schedule.slot_bytes for piece in pieces), default=0) + shared
+
+    def considered(self) -> list[str]:
+        """A line for each method: what speaks for or against it, how the chosen one goes about it."""
+        last = "reference  the meaning of the result, in NumPy: thousands of times slower"
+        if self.pieces is None:
+            return ["reference  asked for"]
+        how = describe(self.pieces[0].schedule)
+        if self.problem.reduce:
+            return [f"direct     the only one that reduces: maps are not written; {how}", last]
+        reasons = methods.considered(self.kernel_problem, self.method)
+        lines = [f"{name:9}  {reason}" + f"; {how}" * (name == self.method) for name, reason in reasons.items()]
+        return [*lines, last]
 
     def run(self, x: np.ndarray, x_axes: tuple, out: np.ndarray, o_axes: tuple, threads: int | None) -> None:
         """Fill `out`, which does not overlap `x`."""
@@ -80,7 +111,7 @@ class Engine:
         samples = x.shape[0] if x_axes[0] == 0 else 1
         x_strides, o_strides = canonical_strides(x.strides, x_axes), canonical_strides(out.strides, o_axes)
         pieces, problem = self.pieces, self.kernel_problem
-        if problem.flat is not problem:
+        if self.flat is not problem:
             x_flat, o_flat = flat_strides(x_strides, problem.spatial), flat_strides(o_strides, problem.spatial)
             if x_flat is None or o_flat is None:
                 pieces = self.apart = self.apart or execute.pieces_of(problem, self.w, self.bias, threads)
@@ -130,10 +161,36 @@ def kernel_problem(problem: Problem) -> Problem:
     return replace(problem, x_dtype=single(problem.x_dtype), result=single(problem.result))
 
 
-def compute(engine: Engine, frame: Frame, x: np.ndarray, out: Any, threads: int | None) -> np.ndarray:
+def engine_of(
+    name: str, problem: Problem, w: np.ndarray, bias: np.ndarray | None, threads: int | None = None
+) -> Engine | Phases:
+    """The engine of a convolution, or of its transpose."""
+    from . import _phases
+
+    if isinstance(problem, Transposed):
+        return _phases.Phases(name, problem, w, bias, threads)
+    return Engine(name, problem, w, bias, threads)
+
+
+class Ready(Protocol):
+    """An engine, or what stands where one does."""
+
+    name: str
+    w: np.ndarray
+    bias: np.ndarray | None
+
+    @property
+    def problem(self) -> Problem:
+        """What is computed; of it, the result's type is asked for."""
+
+    def run(self, x: np.ndarray, x_axes: tuple, out: np.ndarray, o_axes: tuple, threads: int | None) -> None:
+        """Fill `out`, which does not overlap `x`."""
+
+
+def compute(engine: Ready, frame: Frame, x: np.ndarray, out: Any, threads: int | None) -> np.ndarray:
     """Run an engine into `out`, or into a new array."""
     shape, problem = frame.out_shape(x.shape), engine.problem
-    if problem.reduce:
+    if isinstance(engine, Engine) and problem.reduce:
         return reduced(engine, frame, x, out, threads)
     if out is None:
         target = out = _empty(engine.name, shape, problem.result)
@@ -189,7 +246,7 @@ class Plan:
         fill(w, given)
         self._state = (name, problem, frame, w, bias)
         self._name, self._problem, self._frame = name, problem, frame
-        self._engine = Engine(name, problem, w, bias)
+        self._engine = engine_of(name, problem, w, bias)
 
     def __call__(self, x: Any, out: np.ndarray | None = None, threads: int | None = None) -> np.ndarray:
         """Compute the result for x.
@@ -252,9 +309,7 @@ class Plan:
 
         With `reduce`, they include what the rows of some samples are reduced to, which all workers share.
         """
-        pieces = self._engine.pieces or ()
-        shared = reductions.most_bytes(pieces[0].schedule) if pieces and self._problem.reduce else 0
-        return max((piece.schedule.slot_bytes for piece in pieces), default=0) + shared
+        return self._engine.workspace_bytes
 
     @property
     def output_shape(self) -> tuple:
@@ -263,20 +318,7 @@ class Plan:
 
     def explain(self) -> str:
         """Return which methods were considered, and how the chosen one goes about it."""
-        lines = [str(self)]
-        if self._engine.pieces is None:
-            lines.append("  reference  asked for")
-        elif self._problem.reduce:
-            how = describe(self._engine.pieces[0].schedule)
-            lines.append(f"  direct     the only one that reduces: maps are not written; {how}")
-            lines.append("  reference  the meaning of the result, in NumPy: thousands of times slower")
-        else:
-            how = describe(self._engine.pieces[0].schedule)
-            reasons = methods.considered(self._engine.kernel_problem, self.method)
-            for method, reason in reasons.items():
-                lines.append(f"  {method:9}  {reason}" + f"; {how}" * (method == self.method))
-            lines.append("  reference  the meaning of the result, in NumPy: thousands of times slower")
-        return "\n".join(lines)
+        return "\n".join([str(self), *(f"  {line}" for line in self._engine.considered())])
 
     def __str__(self) -> str:
         """One line in the style of a problem descriptor."""

@@ -75,7 +75,7 @@ class Problem:
 
     def __reduce__(self) -> tuple:
         """Copies and pickles hold the problem alone: schedules are full of addresses of this process."""
-        return Problem, tuple(getattr(self, field.name) for field in fields(self))
+        return type(self), tuple(getattr(self, field.name) for field in fields(self))
 
     @cached_property
     def schedules(self) -> dict[Any, Any]:

@@ -71,9 +71,9 @@ def listed(axes: Iterable[str]) -> str:
 def common_sizes(layout: Layout, x_shape: tuple[int | None, ...], w_shape: tuple[int, ...], groups: Any) -> Sizes:
     """The sizes in x and w, which have to agree; N is not looked at."""
     name, n = layout.name, layout.ndim
-    _check_axes(layout, x_shape, w_shape)
+    check_axes(layout, x_shape, w_shape)
     groups = integer(groups, 1, f"{name}: groups is {groups!r}, expected an int >= 1 that divides C and F")
-    spatial, channels = _channels_apart(x_shape[-(n + 1) :], layout.channels_last)
+    spatial, channels = channels_apart(x_shape[-(n + 1) :], layout.channels_last)
     kernel, inputs, filters = _filters_apart(w_shape, layout.channels_last)
     x_said = f"x has {channels} channels (shape {tuple(x_shape)}, {layout.data_format})"
     w_said = f"(shape {tuple(w_shape)})"
@@ -97,7 +97,7 @@ def common_sizes(layout: Layout, x_shape: tuple[int | None, ...], w_shape: tuple
     return Sizes(layout.triple(spatial, 1), layout.triple(kernel, 1), channels, filters, groups)
 
 
-def _check_axes(layout: Layout, x_shape: tuple[int | None, ...], w_shape: tuple[int, ...]) -> None:
+def check_axes(layout: Layout, x_shape: tuple[int | None, ...], w_shape: tuple[int, ...]) -> None:
     """Both have the number of axes that the function expects."""
     name, n = layout.name, layout.ndim
     if len(x_shape) not in (n + 1, n + 2):
@@ -114,7 +114,7 @@ def _check_axes(layout: Layout, x_shape: tuple[int | None, ...], w_shape: tuple[
         )
 
 
-def _channels_apart(shape: tuple[Any, ...], last: bool) -> tuple[tuple[int, ...], int]:
+def channels_apart(shape: tuple[Any, ...], last: bool) -> tuple[tuple[int, ...], int]:
     """(spatial sizes, C) of one sample."""
     return (shape[:-1], shape[-1]) if last else (shape[1:], shape[0])
 
@@ -127,7 +127,7 @@ def _filters_apart(shape: tuple[int, ...], last: bool) -> tuple[tuple[int, ...],
 def _advice(layout: Layout, x_shape: tuple[int | None, ...], w_shape: tuple[int, ...], groups: int) -> str:
     """What may have been meant where the channels of x and w disagree."""
     other = layout._replace(channels_last=not layout.channels_last)
-    channels = _channels_apart(x_shape[-(layout.ndim + 1) :], other.channels_last)[1]
+    channels = channels_apart(x_shape[-(layout.ndim + 1) :], other.channels_last)[1]
     if _filters_apart(w_shape, other.channels_last)[1] * groups == channels:
         return f'; x {other.x_axes()} and w {other.w_axes()} need data_format="{other.data_format}"'
     if len(x_shape) == layout.ndim + 1:
@@ -135,11 +135,13 @@ def _advice(layout: Layout, x_shape: tuple[int | None, ...], w_shape: tuple[int,
     return ""
 
 
-def check_plan_shape(name: str, ndim: int, x_shape: Any, data_format: Any) -> tuple[int | None, ...]:
+def check_plan_shape(
+    name: str, ndim: int, x_shape: Any, data_format: Any, argument: str = "x_shape"
+) -> tuple[int | None, ...]:
     """The shape for which a plan is made: ints, but None for N where it is not known yet."""
     layout = layout_of(name, ndim, data_format)
     complaint = (
-        f"{name}: x_shape is {x_shape!r}, expected sizes {layout.x_axes()}, where N may be None, "
+        f"{name}: {argument} is {x_shape!r}, expected sizes {layout.x_axes()}, where N may be None, "
         f"or {layout.x_axes(batched=False)} ({layout.data_format})"
     )
     entries = entries_of(x_shape)

@@ -1,0 +1,80 @@
+"""From the arguments of `conv_transpose` to a result, as `_calls` for `conv`: recipes cached by shapes and options."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ._arguments import as_array, as_dtype, check_plan_shape, check_threads, check_weights, native
+from ._calls import frozen
+from ._conv_transpose_problem import transposed_problem
+from ._frames import ConvFrame
+from ._phases import Phases
+from ._plan import Plan, compute
+from ._transposed import Transposed
+from ._views import canonical_weights
+
+OPTIONS = (
+    "stride", "padding", "output_padding", "dilation", "groups", "data_format", "activation", "flip", "dtype",
+    "overflow", "method",
+)  # fmt: skip
+_MAY_BE_TUPLES = tuple(
+    OPTIONS.index(name) for name in ("stride", "padding", "output_padding", "dilation", "activation")
+)
+_FLIP, _DATA_FORMAT = OPTIONS.index("flip"), OPTIONS.index("data_format")
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _recipe(
+    name: str, ndim: int, x_shape: tuple, x_dtype: np.dtype, w_shape: tuple, w_dtype: np.dtype,
+    bias_shape: tuple | None, bias_dtype: np.dtype | None, spelled: str, *options: Any,
+) -> tuple[Transposed, ConvFrame]:  # fmt: skip
+    """What a call's shapes, dtypes and options come to; `spelled` tells options apart that are equal inside a tuple."""
+    named = dict(zip(OPTIONS, options, strict=True))
+    problem, unbatched = transposed_problem(
+        name, ndim, x_shape, x_dtype, w_shape, w_dtype, bias_shape=bias_shape, bias_dtype=bias_dtype, **named
+    )
+    return problem, ConvFrame.of(problem, not unbatched)
+
+
+def _cooked(
+    name: str, ndim: int, x_shape: tuple, x_dtype: np.dtype, w: np.ndarray, bias: np.ndarray | None, options: tuple
+) -> tuple[Transposed, ConvFrame]:
+    """The recipe, also for options that cannot be hashed as they are."""
+    kinds = (None, None) if bias is None else (bias.shape, bias.dtype)
+    spelled = repr(options) if any(type(options[i]) is tuple for i in _MAY_BE_TUPLES) else ""
+    try:
+        found = _recipe(name, ndim, x_shape, x_dtype, w.shape, w.dtype, *kinds, spelled, *options)
+    except TypeError:  # cannot be hashed, or wrong: then it is wrong again
+        options = tuple(map(frozen, options))
+        found = _recipe(name, ndim, x_shape, x_dtype, w.shape, w.dtype, *kinds, repr(options), *options)
+    if w.dtype.kind in "iub" and found[0].compute.kind in "fc":
+        check_weights(name, found[0], w)
+    return found
+
+
+def transpose_arrays(
+    name: str, ndim: int, x: Any, w: Any, bias: Any, options: tuple, threads: Any, out: Any
+) -> np.ndarray:
+    """`conv_transpose1d`, `conv_transpose2d` and `conv_transpose3d`."""
+    x = x if type(x) is np.ndarray else as_array(name, "x", x)
+    w = w if type(w) is np.ndarray else as_array(name, "w", w)
+    if bias is not None and type(bias) is not np.ndarray:
+        bias = as_array(name, "bias", bias)
+    problem, frame = _cooked(name, ndim, x.shape, x.dtype, w, bias, options)
+    if threads is not None:
+        threads = check_threads(name, threads)
+    engine = Phases(name, problem, canonical_weights(w, ndim, problem.channels_last, options[_FLIP]), bias, threads)
+    return compute(engine, frame, x, out, threads)
+
+
+def make_transpose_plan(name: str, ndim: int, x_shape: Any, w: Any, bias: Any, x_dtype: Any, options: tuple) -> Plan:
+    """`plan_conv_transpose1d`, `plan_conv_transpose2d` and `plan_conv_transpose3d`."""
+    w = as_array(name, "w", w)
+    bias = None if bias is None else as_array(name, "bias", bias)
+    x_shape = check_plan_shape(name, ndim, x_shape, options[_DATA_FORMAT])
+    dtype = native(name, "w", w.dtype) if x_dtype is None else as_dtype(name, "x_dtype", x_dtype)
+    problem, frame = _cooked(name, ndim, x_shape, dtype, w, bias, options)
+    return Plan(name, problem, frame, canonical_weights(w, ndim, problem.channels_last, options[_FLIP]), bias)
