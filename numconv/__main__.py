@@ -122,6 +122,13 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
         metavar="FILE",
         help="measure a dozen workloads of the gate's own in CPU time of one thread; exit 1 if one is slower than FILE",
     )
+    bench.add_argument(
+        "--planner",
+        type=Path,
+        metavar="FILE",
+        help="time all methods on hundreds of problems, and say how often auto takes the fastest; FILE.json keeps all",
+    )
+    bench.add_argument("--seconds", type=_count, default=1024, metavar="S", help="of the planner's times, then stop")
     bench.add_argument("--save", action="store_true", help="write FILE.json for the gate")
     bench.set_defaults(run=_bench)
 
@@ -194,6 +201,10 @@ def _bench(arguments: argparse.Namespace) -> int:
     settings = Settings(arguments.threads or get_num_threads(), only=arguments.only)
     if arguments.quick:
         settings = settings.quick()
+    if arguments.planner is not None:
+        from ._bench import planner
+
+        return planner.run(arguments.planner, settings, arguments.seconds, arguments.markdown)
     return run(arguments.suites, settings, arguments.markdown, arguments.json)
 
 

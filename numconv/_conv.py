@@ -194,9 +194,9 @@ def conv2d(
     method : {"auto", "direct", "winograd", "separable", "fft", "reference"}
         "direct" has an order of summation that is defined and the same on every CPU with fused multiply-add;
         "reference" computes the same bits slowly, in NumPy. "auto" takes "direct";
-        but for float32 and float64 filters of 3x3 at stride 1 and dilation 1, from 32 channels and filters of a group
+        but for float32 and float64 filters of 3x3 at stride 1 and dilation 1, from 16 channels and filters of a group
         on, it may take "winograd", which multiplies less; for large images and filters of one channel that are sums of
-        products of a column and a row, "separable"; and for kernels of 32 taps and more, of complex types too, "fft";
+        products of a column and a row, "separable"; and for kernels of 20 taps and more, of complex types too, "fft";
         see the notes. Neither batch size nor threads matter. A plan transforms the weights once, a function each time.
     reduce : {"max", "mean", "ppv"} or a tuple of them, optional
         What is made of each feature map, which is not written: its largest value (NaN if one is), its mean, the
@@ -339,7 +339,7 @@ def conv3d(
     method : {"auto", "direct", "winograd", "separable", "fft", "reference"}
         "direct" has an order of summation that is defined and the same on every CPU with fused multiply-add;
         "reference" computes the same bits slowly, in NumPy. "auto" takes "direct";
-        but for filters of 1x3x3, and of 32 taps and more, it chooses as `conv2d` does.
+        but for filters of 1x3x3, and of 20 taps and more, it chooses as `conv2d` does.
     reduce : {"max", "mean", "ppv"} or a tuple of them, optional
         What is made of each feature map, which is not written: its largest value (NaN if one is), its mean, the
         proportion of positive values. By "direct" or "reference".

@@ -353,7 +353,7 @@ def test_choice(shape, kernel, filters, dtype, expected):
 
 def test_every_method_is_explained():
     lines = numconv.plan_conv2d((1, 99, 99, 1), np.ones((15, 15, 1, 1), "f4")).explain().splitlines()[1:]
-    assert [line.split()[0] for line in lines] == ["direct", *methods.OTHERS, "reference"]
+    assert [line.split()[0] for line in lines] == ["direct", *methods.OTHERS, "roofline", "reference"]
 
 
 @pytest.mark.parametrize(("x_dtype", "w_dtype"), [("D", "f8"), ("f8", "D"), ("F", "f4"), ("f4", "F"), ("D", "D")])

@@ -159,7 +159,7 @@ def test_what_plans_tell():
     assert repr(plan) == f"<Plan {plan}>"
     lines = plan.explain().splitlines()
     assert lines[0] == str(plan)
-    assert [line.split()[0] for line in lines[1:]] == ["direct", *methods.OTHERS, "reference"]
+    assert [line.split()[0] for line in lines[1:]] == ["direct", *methods.OTHERS, "roofline", "reference"]
 
 
 @pytest.mark.parametrize(("x_dtype", "w_dtype", "each"), [("f4", "f4", 2), ("c8", "f4", 4), ("c8", "c8", 8)])

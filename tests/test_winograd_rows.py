@@ -121,5 +121,5 @@ def test_auto(form):
             shape, w = ((1, 64, size), (64, 64, taps)) if first else ((1, size, 64), (taps, 64, 64))
             plan = numconv.plan_conv1d(shape, np.ones(w, np.float32), data_format=data_format)
             assert plan.method == "winograd" and form in plan.explain()
-    few = numconv.plan_conv1d((1, 500, 16), np.ones((taps, 16, 64), np.float32))
-    assert few.method == "direct" and "from 32 channels" in few.explain()
+    few = numconv.plan_conv1d((1, 500, 12), np.ones((taps, 12, 64), np.float32))
+    assert few.method == "direct" and "from 16 channels" in few.explain()

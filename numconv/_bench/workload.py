@@ -26,6 +26,7 @@ class Workload:
     stride, dilation, padding : the same along all axes.
     x_dtype, w_dtype, dtype : of input, weights (default: as x), result (default: numconv's).
     reduce : what is made of each map, as numconv's `reduce`.
+    method : numconv's, which others are not asked for.
     separable : each filter is a product of a column and a row.
     yardsticks : other ways through numconv to be timed beside it, by the names in `yardsticks.YARDSTICKS`.
     """
@@ -46,6 +47,7 @@ class Workload:
     w_dtype: str = ""
     dtype: str | None = None
     reduce: tuple[str, ...] = ()
+    method: str = "auto"
     separable: bool = False
     yardsticks: tuple[str, ...] = ()
 
@@ -119,6 +121,7 @@ class Workload:
         layout = "channels_last" if self.channels_last else "channels_first"
         chosen: dict[str, Any] = {name: getattr(self, name) for name in ("stride", "dilation", "padding", "dtype")}
         chosen |= {"reduce": self.reduce} if self.reduce else {}
+        chosen |= {"method": self.method} if self.method != "auto" else {}
         chosen |= {"pad_mode": "constant"} if self.bank else {"groups": self.groups, "data_format": layout}
         usual: dict[str, Any] = {"stride": 1, "dilation": 1, "dtype": None, "groups": 1, "data_format": "channels_last"}
         if not self.bank:

@@ -20,7 +20,7 @@ from .direct import RELU, Schedule, code_of
 from .machine import machine
 from .memory import address_of, aligned_empty, borrow_workspace, cast, give_back
 from .records import FFT_SLOT, PLAN_SLOT, call_with, written
-from .schedule import Parts, laid_out
+from .schedule import WEIGHTS_SHARE, Parts, laid_out
 from .tables import index_tables
 
 UNFIT = "a filter is not finite, or all of it is too small or too large"
@@ -42,11 +42,9 @@ MOST_WEIGHTS = 1 << 30
 """Bytes of spectra of weights."""
 MEMORY, CACHED_BYTES = 0.15, 8 << 20
 """Cycles a byte of input and results that caches do not hold (2048x2048: 11x11 as fast as `direct`, 15x15 1.75x)."""
-WEIGHTS_SHARE = 0.5
-"""Of the work of transforming weights that counts for a sample: a function does it for every call, a plan never.
-
-(56x56x64 by 64 filters of 7x7: direct 4.1 ms, this 2.1 planned and 4.5 as a function; 11x11: 8.7, 4.6, 18.)"""
-LEAST_TAPS = 32
+DEEP = 50.0
+"""Cycles more for a vector of a tile with three axes, which are far apart."""
+LEAST_TAPS = 20
 """From which `auto` thinks of this method. (5x5 taps: 64 channels and filters as fast as direct, one 0.3 times.)"""
 LENGTHS = (1, 4, 5, 8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512, 640, 768, 1024)
 """Transforms along one axis that are thought of: more would make thinking slow."""
@@ -172,8 +170,9 @@ def cycles(layout: Fft) -> float:
     p, size = layout.parts.problem, prod(layout.shape)
     vectors = size / layout.lanes
     passes = sum(len(transforms.radices(n) or ()) for n in layout.shape if n > 1)
-    forward = p.channels * (vectors * (25 + 3.5 * passes) + 500)
-    inverse = layout.units * (vectors * (15 + 3.5 * passes + 5 * layout.flat) + 500)
+    deep = DEEP * (layout.shape[0] > 1)
+    forward = p.channels * (vectors * (25 + 3.5 * passes + deep) + 500)
+    inverse = layout.units * (vectors * (15 + 3.5 * passes + 5 * layout.flat + deep) + 500)
     products = layout.units * (p.group_channels - 1) * 8.0 * vectors
     far = 1 + 0.85 * min(1.0, max(0.0, (layout.spectrum_bytes - (150 << 10)) / (600 << 10)))
     again = winograd.FAR if layout.weights_bytes > winograd.NEAR_WEIGHTS_BYTES else winograd.NEAR

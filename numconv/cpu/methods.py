@@ -6,13 +6,15 @@ A method besides `direct` is a module, with what `Method` says, and a row of `OT
 from __future__ import annotations
 
 from functools import lru_cache
+from math import prod
 from typing import Protocol
 
 import numpy as np
 
 from .._problem import Problem
-from . import fft, separable, winograd
-from .direct import Schedule, code_of
+from . import fft, roofline, separable, winograd
+from .direct import Schedule
+from .machine import machine
 
 Packed = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -20,10 +22,17 @@ DIRECT_FLOPS = 55.0
 """Floating-point operations a cycle of `direct` in float32, on layers for which another method competes."""
 THIN = 0.45
 """Share of that which it reaches for one filter of one channel whose taps lie along one axis, or in a volume."""
-MARGIN = 1.25
-"""By which another method must be estimated to be faster than `direct`, whose bits are defined: the estimate is rough,
-and a function transforms its weights for every call. (7x7x512: estimated 1.16; planned 1.19 for 8 samples and 0.87 for
-one, as a function 0.93 and 0.52. 14x14x256: 1.7; 1.8 planned, 1.0 as a function of one sample.)"""
+NARROW = 0.75
+"""And for filters that do not fill more than a vector."""
+RESULT = (0.075, 0.6)
+"""Cycles for a byte of a real result, and of a complex one, beside its products: what few taps do not hide."""
+MARGIN = 1.16
+"""By which another method must be estimated to be faster than `direct`, whose bits are defined: the estimate is rough.
+
+(On the problems of `bench --planner`, one core: with 1.08 six plans miss the fastest by more than a fourth, and 22
+functions are slower than those of `direct`; with 1.16 eight and 20, with 1.2 eleven and 14. 7x7x512 by `winograd`:
+estimated 0.94, with a part of its weights' transform; planned 1.19 for 8 samples and 0.87 for one, as a function 0.93
+and 0.52.)"""
 
 
 class Method(Protocol):
@@ -80,11 +89,15 @@ def chosen(problem: Problem) -> tuple[str, ...]:
 
 def direct_cycles(problem: Problem) -> float:
     """Estimated for a sample of `direct`; memory layout is left out: no bit may depend on it."""
-    taps, item = problem.kernel[0] * problem.kernel[1] * problem.kernel[2], problem.compute.itemsize
-    weights_bytes = taps * problem.group_channels * problem.filters * item
-    flops = DIRECT_FLOPS * 4 / np.dtype(code_of(problem.compute)).itemsize
-    thin = problem.filters == problem.channels == 1 and (problem.kernel[0] > 1 or 1 in problem.kernel[1:])
-    return problem.flops / (flops * (THIN if thin else 1)) + weights_bytes * winograd.FAR
+    p, lanes = problem, roofline.lanes_of(problem)
+    flops = DIRECT_FLOPS * 4 / int(lanes[1])
+    if p.filters == p.channels == 1 and (p.kernel[0] > 1 or 1 in p.kernel[1:]):
+        flops *= THIN
+    elif p.group_channels > 1 and p.group_filters <= machine().lanes[lanes]:
+        flops *= NARROW
+    weights_bytes = prod(p.kernel) * p.group_channels * p.filters * p.compute.itemsize
+    result_bytes = prod(p.out_spatial) * p.filters * p.compute.itemsize
+    return p.flops / flops + RESULT[p.compute.kind == "c"] * result_bytes + weights_bytes * winograd.FAR
 
 
 def check(name: str, problem: Problem, taken: str) -> None:
@@ -94,20 +107,25 @@ def check(name: str, problem: Problem, taken: str) -> None:
 
 
 def considered(problem: Problem, taken: str) -> dict[str, str]:
-    """What speaks for or against each method, `taken` being the one that was taken."""
-    reasons = {"direct": f"{direct_cycles(problem):.2g} cycles a sample, estimated"}
+    """What speaks for or against each method, `taken` being the one that was taken; at last the roofline."""
+    bound = roofline.measured(problem)
+
+    def estimated(cycles: float) -> str:
+        return f"{cycles:.2g} cycles a sample, estimated: {bound.share(problem, cycles):.0%} of the roofline"
+
+    reasons = {"direct": estimated(direct_cycles(problem))}
     for name, method in OTHERS.items():
         if refusal := method.refusal(problem):
             reasons[name] = f"refused: it computes {refusal}"
             continue
-        reasons[name] = f"{method.cost(problem):.2g} cycles a sample, estimated"
+        reasons[name] = estimated(method.cost(problem))
         if problem.method == "auto" and (reluctance := method.reluctance(problem)):
             reasons[name] += f"; not taken by itself: {reluctance}"
     if problem.method in reasons:
         reasons[problem.method] += "; asked for"
     elif all(reason.startswith("refused") for name, reason in reasons.items() if name != "direct"):
-        reasons["direct"] = "the only one"
+        reasons["direct"] += "; the only one"
     tried = chosen(problem)
     for name in tried[: tried.index(taken)] if taken in tried else ():
         reasons[name] += f"; refused: {OTHERS[name].UNFIT}"
-    return reasons
+    return reasons | {"roofline": bound.describe(problem)}

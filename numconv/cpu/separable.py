@@ -19,7 +19,7 @@ from .direct import RELU, Schedule, code_of
 from .machine import machine
 from .memory import aligned_empty, cast
 from .records import PLAN_SLOT, written
-from .schedule import Parts, laid_out
+from .schedule import WEIGHTS_SHARE, Parts, laid_out
 from .tables import index_tables
 
 RING_BYTES = 448 << 10
@@ -39,6 +39,8 @@ LEAST_PRODUCTS, LEAST_OUTPUTS = 10**7, 1 << 16
 for each weight of filters that have none."""
 NEAR_CHANNELS = 4
 """Channels up to which `auto` takes this method, since rows of more are gathered value by value."""
+FACTORING = 2e4
+"""Cycles for each row of a filter that is factored."""
 UNFIT = rank.UNFIT
 HEAD_BYTES = 64
 
@@ -125,10 +127,15 @@ class Separable:
 
 
 def cycles(p: Problem, terms: int) -> float:
-    """Estimated for a sample: vectors of both passes, and of what is not a product; rough measurements."""
+    """Estimated for a sample: vectors of both passes, and of what is not a product; rough measurements.
+
+    Rows at the edges of blocks pass twice, so that 101x101 taps on 256x256 are left to `fft`.
+    """
     _, KH, KW = p.kernel
     vectors = prod(p.out_spatial) * p.filters / machine().lanes[code_of(p.compute)]
-    return vectors * (terms * (1.1 * KW + 0.6 * KH + 4) + 6)
+    twice = best(p).blocks[1] * (KH - 1) / p.out_spatial[1]
+    factoring = WEIGHTS_SHARE * FACTORING * p.filters * KH
+    return vectors * (terms * ((1.25 * KW + 2) * (1 + twice) + 0.7 * KH + 3) + 6) + factoring
 
 
 def refusal(problem: Problem) -> str:
