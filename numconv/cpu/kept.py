@@ -8,11 +8,21 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
+from typing import Any, Protocol, TypeVar
 
 from .._problem import Problem
 from . import proof
 from .direct import Schedule
 from .integers import Lanes
+
+
+class _Kept(Protocol):
+    @property
+    def table_bytes(self) -> int:
+        """Bytes of tables."""
+
+
+S = TypeVar("S", bound=_Kept)
 
 MOST_BYTES = 32 << 20
 """Tables and objects of all schedules kept; a layer counts 12 to 60 KB, shared tables with each."""
@@ -22,15 +32,16 @@ OBJECT_BYTES = 8 << 10
 
 def build(problem: Problem, lanes: Lanes) -> Schedule | None:
     """Build the schedule of a problem in some lanes, and keep it; None (kept too) where its kernels fail."""
-    return _keep(problem, lanes, proof.build(problem, lanes))
+    return keep(problem, lanes, proof.build(problem, lanes))
 
 
 def build_other(problem: Problem, method: str) -> Schedule | None:
     """The same for a method besides `direct`; under its name."""
-    return _keep(problem, method, proof.build_other(problem, method))
+    return keep(problem, method, proof.build_other(problem, method))
 
 
-def _keep(problem: Problem, lanes: Lanes | str, schedule: Schedule | None) -> Schedule | None:
+def keep(problem: Problem, lanes: Any, schedule: S | None) -> S | None:
+    """Keep a schedule with its problem, by its lanes or whatever else tells it from others."""
     global _bytes
     if schedule is None:
         problem.schedules[lanes] = None
@@ -53,7 +64,7 @@ def _reset() -> None:
     _order, _bytes, _lock = deque(), 0, threading.Lock()
 
 
-_order: deque[tuple[Problem, Lanes | str, int]]
+_order: deque[tuple[Problem, Any, int]]
 _bytes: int
 _lock: threading.Lock
 _reset()

@@ -110,5 +110,36 @@ FFT, FFT_SLOT = _record("""
     at_tile at_scratch at_spectra at_wild at_sums
     """)
 
+# The plan of a gradient of weights, see `kernels.gradient`. Real rows and lanes: parts of complex numbers count apart.
+#   axes        output, input, kernel, stride, padding below along W, index tables; positions between packed slots,
+#               slots between outputs, between taps
+#   rows        of a group: real channels of x that are rows, of a packed block, blocks, taps; bytes of a packed pixel
+#               and of a row's share of it; steps of a pixel; real parts of x's and of the gradient's numbers
+#   lanes       real filters of a group, lanes of a panel; signs, see `gradient_pack`
+#   chains      output rows of a chain, or chains of a row and pixels of each
+GRADIENT, GRADIENT_SLOT = _record("""
+    pack_x pack_g micro finish pad_value
+    OD OH OW W KD KH KW sd sh sw dd lo_w index_d index_h index_w
+    step_h step_w ahead_h ahead_w apart_h apart_w
+    channels block_channels taps pixel_bytes row_bytes steps x_parts o_parts x_size g_size item
+    filters width negate turn
+    chain_rows pieces piece group_channels group_filters
+    """)
+
+# What the calls of one such plan with the same strides share: its strides, segments, parts of the weights, chunks.
+SHARE, SHARE_SLOT = _record("""
+    g_n g_d g_h g_w g_f part_bytes
+    rows chains first_segment groups
+    element_parts element_part filter_parts filter_part by_channel
+    chunk_chains chunk_rows line_bytes block_bytes panel_bytes
+    at_taps at_starts at_offsets at_lines at_acc at_g at_x
+    """)
+
+# What a job of such a plan tells its stages: the head of the worker's own bytes.
+WORK, WORK_SLOT = _record("""
+    group element_0 elements tiles block_0 blocks panel_0 panels segment
+    row_0 rows column_0 columns chains lines fresh
+    """)
+
 OVERFLOW, NOT_A_NUMBER, SIGNED_ZERO = 1, 2, 4
 """Bits of ``CALL.status``: an integer result does not hold a value; a NaN was to become an integer; see `order`."""

@@ -21,6 +21,8 @@ FILTERS: Shapes = {32: ((6, 4), (8, 3), (8, 2), (10, 1)), 16: ((6, 2), (5, 2), (
 Every row has an offset in a register of its own, of which x86 has 16: ten rows and more are slower than their loads say
 (AVX-512, operands in L1, GFLOP/s of 204 in registers: 6x4 204, 8x3 195, 8x2 194, 10x2 187, 10x1 163, 14x1 150).
 """
+GRADIENTS: Shapes = {32: ((6, 4), (8, 3), (8, 2), (8, 1)), 16: ((6, 2), (5, 2), (8, 1))}
+"""Gradients of weights: rows are elements, lanes filters."""
 PIXELS: Shapes = {32: ((8, 3), (4, 6), (12, 2), (2, 8), (1, 8)), 16: ((6, 2), (4, 3), (2, 4), (1, 7))}
 """Pixels in lanes: rows are filters."""
 ROWS: Shapes = {32: ((4, 5), (3, 5), (2, 8), (1, 8)), 16: ((3, 3), (2, 4), (1, 7))}

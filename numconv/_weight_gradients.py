@@ -1,0 +1,175 @@
+"""From the arguments of a gradient of weights to a result: recipes cached by shapes and options, then kernels."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import _reference_gradients as reference
+from ._arguments import as_array, check_out, check_threads, conv_problem
+from ._calls import _frozen
+from ._frames import ConvFrame
+from ._plan import _empty, _has_f16c, kernel_problem
+from ._problem import Problem
+from ._shapes import Layout, layout_of
+from ._types import choice, entries_of, integer
+from ._views import canonical, weight_axes
+from .cpu import kept, weights, weights_proof
+from .cpu.memory import cast, fill
+
+OPTIONS = (
+    "stride", "padding", "dilation", "groups", "pad_mode", "pad_value", "data_format", "flip", "dtype", "method",
+)  # fmt: skip
+METHODS = ("auto", "direct", "reference")
+
+
+class Recipe(NamedTuple):
+    """What shapes, dtypes and options of a call come to."""
+
+    problem: Problem  # the convolution; its w_dtype is that of the result's gradient
+    frame: ConvFrame
+    shape: tuple[int, ...]  # of the weights
+    flip: bool
+
+
+def weight_gradient(
+    name: str, ndim: int, x: Any, weight_shape: Any, grad_output: Any, options: tuple, threads: Any, out: Any
+) -> np.ndarray:
+    """`conv1d_weight`, `conv2d_weight` and `conv3d_weight`."""
+    x, g = as_array(name, "x", x), as_array(name, "grad_output", grad_output)
+    arrays = x.shape, x.dtype, g.shape, g.dtype
+    try:
+        recipe = _recipe(name, ndim, weight_shape, *arrays, repr((weight_shape, options)), options)
+    except TypeError:  # cannot be hashed, or wrong: then it is wrong again
+        weight_shape, options = _frozen(weight_shape), tuple(map(_frozen, options))
+        recipe = _recipe(name, ndim, weight_shape, *arrays, repr((weight_shape, options)), options)
+    threads = check_threads(name, threads)
+    return into(name, recipe, x, g, out, threads)
+
+
+def into(name: str, recipe: Recipe, x: np.ndarray, g: np.ndarray, out: Any, threads: int | None) -> np.ndarray:
+    """Compute a recipe into `out`, or into a new array."""
+    problem, shape = recipe.problem, recipe.shape
+    if out is None:
+        target = out = _empty(name, shape, problem.result)
+    else:
+        check_out(name, out, shape, problem.result)
+        overlap = np.may_share_memory(x, out) or np.may_share_memory(g, out)
+        target = _empty(name, shape, problem.result) if overlap else out
+    view = canonical(target, weight_axes(problem.ndim, problem.channels_last))
+    x, g = canonical(x, recipe.frame.axes), canonical(g, recipe.frame.axes)
+    try:
+        compute(problem, x, g, view[::-1, ::-1, ::-1] if recipe.flip else view, True, threads)
+    except MemoryError as error:
+        raise MemoryError(f"{name}: no memory to work in, for x {x.shape} and weights {shape}: {error}") from None
+    if target is not out:
+        fill(out, target)
+    return out
+
+
+def compute(
+    problem: Problem, x: np.ndarray, g: np.ndarray, out: np.ndarray, conjugate_x: bool, threads: int | None
+) -> None:
+    """Fill `out` (KD, KH, KW, C // G, F); all arrays are canonical."""
+    if len(x) == 0:
+        out[...] = 0
+        return
+    schedule = None if problem.method == "reference" else _schedule(problem, conjugate_x)
+    if schedule is None:
+        out[...] = reference.weight_gradient(problem, x, g, conjugate_x)
+    else:
+        weights.run(schedule, x, g, out, threads)
+
+
+def _schedule(problem: Problem, conjugate_x: bool) -> weights.Schedule | None:
+    """The schedule, kept with the problem; None where its kernels failed their proof."""
+    problem, key = problem if _has_f16c() else kernel_problem(problem), ("weights", conjugate_x)
+    if key in problem.schedules:
+        return problem.schedules[key]
+    return kept.keep(problem, key, weights_proof.build(problem, conjugate_x))
+
+
+@lru_cache(maxsize=4096)
+def _recipe(
+    name: str, ndim: int, weight_shape: Any, x_shape: tuple, x_dtype: np.dtype, g_shape: tuple, g_dtype: np.dtype,
+    shown: str, options: tuple,
+) -> Recipe:  # fmt: skip
+    """`shown` tells apart what is equal and means different things."""
+    named = dict(zip(OPTIONS, options, strict=True))
+    layout = layout_of(name, ndim, named["data_format"])
+    shape = _weight_shape(layout, weight_shape, x_shape, named["groups"])
+    _check_method(name, named["method"])
+    _check_types(name, g_dtype)
+    problem, unbatched = conv_problem(name, ndim, x_shape, x_dtype, shape, g_dtype, **named)
+    if problem.result.kind not in "fc":
+        raise TypeError(f"{name}: dtype is {problem.result}, expected a floating or complex one, as gradients are")
+    frame = ConvFrame.of(problem, not unbatched)
+    wanted = frame.out_shape(x_shape)
+    if g_shape != wanted:
+        raise ValueError(
+            f"{name}: grad_output has shape {g_shape}, but the result of x {x_shape} and weights {shape} has {wanted} "
+            f"({layout.data_format})"
+        )
+    return Recipe(problem, frame, shape, bool(named["flip"]))
+
+
+def _check_method(name: str, method: Any) -> None:
+    if method in ("winograd", "separable", "fft"):
+        raise NotImplementedError(
+            f"{name}: method is {method!r}, which gradients of weights do not have; expected one of {METHODS}"
+        )
+    choice(name, "method", method, METHODS)
+
+
+def _check_types(name: str, g: np.dtype) -> None:
+    """A gradient of a result is floating or complex; x may be of integers."""
+    if g.kind not in "fc":
+        raise TypeError(f"{name}: grad_output has dtype {g}, expected a floating or complex one, as gradients are")
+
+
+def _weight_shape(layout: Layout, given: Any, x_shape: tuple[int, ...], groups: Any) -> tuple[int, ...]:
+    """`weight_shape` as ints that agree with x."""
+    name, n = layout.name, layout.ndim
+    complaint = f"{name}: weight_shape is {given!r}, expected ints >= 1, {layout.w_axes()} ({layout.data_format})"
+    entries = entries_of(given)
+    if entries is None:
+        raise TypeError(complaint)
+    if len(entries) != n + 2:
+        raise ValueError(f"{complaint}, {n + 2} of them")
+    shape = tuple(integer(size, 1, complaint) for size in entries)
+    groups = integer(groups, 1, f"{name}: groups is {groups!r}, expected an int >= 1 that divides C and F")
+    inner, filters = (shape[-2], shape[-1]) if layout.channels_last else (shape[1], shape[0])
+    if len(x_shape) in (n + 1, n + 2):
+        channels = x_shape[-1] if layout.channels_last else x_shape[-(n + 1)]
+        if channels != inner * groups or filters % groups:
+            raise ValueError(
+                f"{name}: weight_shape {shape} has {inner} input channels and {filters} filters, which with groups = "
+                f"{groups} does not fit an x of {channels} channels (shape {x_shape}, {layout.data_format})"
+            )
+    return shape
+
+
+def bias_gradient(grad_output: Any, data_format: Any) -> np.ndarray:
+    """`bias`: the gradient of weights that multiply ones, at every output."""
+    g = as_array("bias", "grad_output", grad_output)
+    layout = layout_of("bias", min(3, max(1, g.ndim - 2)), data_format)
+    if not 2 <= g.ndim <= 5:
+        raise ValueError(
+            f"bias: grad_output has {g.ndim} axes (shape {g.shape}), expected N, F and up to three spatial axes, "
+            f"(N, ..., F) or (N, F, ...) ({layout.data_format})"
+        )
+    _check_types("bias", g.dtype)
+    if 0 in g.shape[1:]:
+        raise ValueError(f"bias: grad_output has shape {g.shape}, expected sizes >= 1 of all axes but N")
+    if g.ndim == 2:
+        g = g[:, None] if layout.channels_last else g[:, :, None]
+    sizes, wide = (1,) * layout.ndim, np.dtype("D" if g.dtype.kind == "c" else "d")
+    if layout.channels_last:
+        x_shape, shape = (*g.shape[:-1], 1), (*sizes, 1, g.shape[-1])
+    else:
+        x_shape, shape = (g.shape[0], 1, *g.shape[2:]), (g.shape[1], 1, *sizes)
+    ones = np.broadcast_to(np.ones((), np.float64), x_shape)  # whose memory is a single number
+    options = (1, "valid", 1, 1, "constant", 0, layout.data_format, False, wide, "auto")
+    return cast(weight_gradient("bias", layout.ndim, ones, shape, g, options, None, None).ravel(), g.dtype)
