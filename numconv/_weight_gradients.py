@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -9,19 +10,22 @@ import numpy as np
 
 from . import _reference_gradients as reference
 from ._arguments import as_array, check_out, check_threads, conv_problem
-from ._calls import _frozen
+from ._calls import frozen
+from ._conv_transpose_problem import TransposedLayout, transposed_problem
 from ._frames import ConvFrame
 from ._plan import _empty, _has_f16c, kernel_problem
 from ._problem import Problem
 from ._shapes import Layout, layout_of
+from ._transposed import Slices, Transposed, of_transposed
 from ._types import choice, entries_of, integer
 from ._views import canonical, weight_axes
 from .cpu import kept, weights, weights_proof
 from .cpu.memory import cast, fill
 
-OPTIONS = (
-    "stride", "padding", "dilation", "groups", "pad_mode", "pad_value", "data_format", "flip", "dtype", "method",
-)  # fmt: skip
+CONV = ("stride", "padding", "dilation", "groups", "pad_mode", "pad_value", "data_format", "flip", "dtype", "method")
+"""Options of `conv1d_weight`, `conv2d_weight` and `conv3d_weight`."""
+TRANSPOSE = ("stride", "padding", "output_padding", "dilation", "groups", "data_format", "flip", "dtype", "method")
+"""Those of `conv_transpose1d_weight`, `conv_transpose2d_weight` and `conv_transpose3d_weight`."""
 METHODS = ("auto", "direct", "reference")
 
 
@@ -29,27 +33,29 @@ class Recipe(NamedTuple):
     """What shapes, dtypes and options of a call come to."""
 
     problem: Problem  # the convolution; its w_dtype is that of the result's gradient
-    frame: ConvFrame
+    axes: tuple[int, ...]  # where the canonical axes of x and of the gradient are
     shape: tuple[int, ...]  # of the weights
     flip: bool
+    view: Slices | None = None  # of a transposed convolution: the part of the gradient (canonical) that it reads
 
 
 def weight_gradient(
-    name: str, ndim: int, x: Any, weight_shape: Any, grad_output: Any, options: tuple, threads: Any, out: Any
-) -> np.ndarray:
-    """`conv1d_weight`, `conv2d_weight` and `conv3d_weight`."""
+    name: str, ndim: int, x: Any, weight_shape: Any, grad_output: Any, names: tuple, options: tuple, threads: Any,
+    out: Any,
+) -> np.ndarray:  # fmt: skip
+    """All six functions; `names` are `CONV` or `TRANSPOSE`."""
     x, g = as_array(name, "x", x), as_array(name, "grad_output", grad_output)
     arrays = x.shape, x.dtype, g.shape, g.dtype
     try:
-        recipe = _recipe(name, ndim, weight_shape, *arrays, repr((weight_shape, options)), options)
+        shown = repr((weight_shape, options))  # 1 and True, 1 and 1.0 are equal
+        recipe = _recipe(name, ndim, weight_shape, *arrays, names, shown, options)
     except TypeError:  # cannot be hashed, or wrong: then it is wrong again
-        weight_shape, options = _frozen(weight_shape), tuple(map(_frozen, options))
-        recipe = _recipe(name, ndim, weight_shape, *arrays, repr((weight_shape, options)), options)
-    threads = check_threads(name, threads)
-    return into(name, recipe, x, g, out, threads)
+        weight_shape, options = frozen(weight_shape), tuple(map(frozen, options))
+        recipe = _recipe(name, ndim, weight_shape, *arrays, names, repr((weight_shape, options)), options)
+    return _into(name, recipe, x, g, out, check_threads(name, threads))
 
 
-def into(name: str, recipe: Recipe, x: np.ndarray, g: np.ndarray, out: Any, threads: int | None) -> np.ndarray:
+def _into(name: str, recipe: Recipe, x: np.ndarray, g: np.ndarray, out: Any, threads: int | None) -> np.ndarray:
     """Compute a recipe into `out`, or into a new array."""
     problem, shape = recipe.problem, recipe.shape
     if out is None:
@@ -59,9 +65,13 @@ def into(name: str, recipe: Recipe, x: np.ndarray, g: np.ndarray, out: Any, thre
         overlap = np.may_share_memory(x, out) or np.may_share_memory(g, out)
         target = _empty(name, shape, problem.result) if overlap else out
     view = canonical(target, weight_axes(problem.ndim, problem.channels_last))
-    x, g = canonical(x, recipe.frame.axes), canonical(g, recipe.frame.axes)
+    view = view[::-1, ::-1, ::-1] if recipe.flip else view
+    x, g = canonical(x, recipe.axes), canonical(g, recipe.axes)
     try:
-        compute(problem, x, g, view[::-1, ::-1, ::-1] if recipe.flip else view, True, threads)
+        if recipe.view is None:
+            compute(problem, x, g, view, True, threads)
+        else:  # the roles are swapped
+            compute(problem, g[recipe.view], x, view, False, threads)
     except MemoryError as error:
         raise MemoryError(f"{name}: no memory to work in, for x {x.shape} and weights {shape}: {error}") from None
     if target is not out:
@@ -94,25 +104,31 @@ def _schedule(problem: Problem, conjugate_x: bool) -> weights.Schedule | None:
 @lru_cache(maxsize=4096)
 def _recipe(
     name: str, ndim: int, weight_shape: Any, x_shape: tuple, x_dtype: np.dtype, g_shape: tuple, g_dtype: np.dtype,
-    shown: str, options: tuple,
+    names: tuple, shown: str, options: tuple,
 ) -> Recipe:  # fmt: skip
     """`shown` tells apart what is equal and means different things."""
-    named = dict(zip(OPTIONS, options, strict=True))
-    layout = layout_of(name, ndim, named["data_format"])
+    named = dict(zip(names, options, strict=True))
+    of_transpose = names is TRANSPOSE
+    layout = (TransposedLayout if of_transpose else Layout)(*layout_of(name, ndim, named["data_format"]))
     shape = _weight_shape(layout, weight_shape, x_shape, named["groups"])
     _check_method(name, named["method"])
-    _check_types(name, g_dtype)
-    problem, unbatched = conv_problem(name, ndim, x_shape, x_dtype, shape, g_dtype, **named)
-    if problem.result.kind not in "fc":
-        raise TypeError(f"{name}: dtype is {problem.result}, expected a floating or complex one, as gradients are")
-    frame = ConvFrame.of(problem, not unbatched)
-    wanted = frame.out_shape(x_shape)
-    if g_shape != wanted:
+    if g_dtype.kind not in "fc":
+        raise _not_floating(name, g_dtype)
+    make = transposed_problem if of_transpose else conv_problem
+    p, unbatched = make(name, ndim, x_shape, x_dtype, shape, g_dtype, **named)
+    if p.result.kind not in "fc":
+        raise TypeError(f"{name}: dtype is {p.result}, expected a floating or complex one, as gradients are")
+    frame = ConvFrame.of(p, not unbatched)
+    if g_shape != (wanted := frame.out_shape(x_shape)):
         raise ValueError(
             f"{name}: grad_output has shape {g_shape}, but the result of x {x_shape} and weights {shape} has {wanted} "
             f"({layout.data_format})"
         )
-    return Recipe(problem, frame, shape, bool(named["flip"]))
+    if not isinstance(p, Transposed):
+        return Recipe(p, frame.axes, shape, bool(named["flip"]))
+    problem, view = of_transposed(p)
+    problem = replace(problem, x_dtype=p.w_dtype, w_dtype=p.x_dtype)
+    return Recipe(problem, frame.axes, shape, bool(named["flip"]), view)
 
 
 def _check_method(name: str, method: Any) -> None:
@@ -123,10 +139,8 @@ def _check_method(name: str, method: Any) -> None:
     choice(name, "method", method, METHODS)
 
 
-def _check_types(name: str, g: np.dtype) -> None:
-    """A gradient of a result is floating or complex; x may be of integers."""
-    if g.kind not in "fc":
-        raise TypeError(f"{name}: grad_output has dtype {g}, expected a floating or complex one, as gradients are")
+def _not_floating(name: str, g: np.dtype) -> TypeError:
+    return TypeError(f"{name}: grad_output has dtype {g}, expected a floating or complex one, as gradients are")
 
 
 def _weight_shape(layout: Layout, given: Any, x_shape: tuple[int, ...], groups: Any) -> tuple[int, ...]:
@@ -140,13 +154,14 @@ def _weight_shape(layout: Layout, given: Any, x_shape: tuple[int, ...], groups: 
         raise ValueError(f"{complaint}, {n + 2} of them")
     shape = tuple(integer(size, 1, complaint) for size in entries)
     groups = integer(groups, 1, f"{name}: groups is {groups!r}, expected an int >= 1 that divides C and F")
-    inner, filters = (shape[-2], shape[-1]) if layout.channels_last else (shape[1], shape[0])
+    inner, outer = (shape[-2], shape[-1]) if layout.channels_last else (shape[1], shape[0])
+    channels = outer if isinstance(layout, TransposedLayout) else inner * groups
     if len(x_shape) in (n + 1, n + 2):
-        channels = x_shape[-1] if layout.channels_last else x_shape[-(n + 1)]
-        if channels != inner * groups or filters % groups:
+        given = x_shape[-1] if layout.channels_last else x_shape[-(n + 1)]
+        if given != channels or outer % groups:
             raise ValueError(
-                f"{name}: weight_shape {shape} has {inner} input channels and {filters} filters, which with groups = "
-                f"{groups} does not fit an x of {channels} channels (shape {x_shape}, {layout.data_format})"
+                f"{name}: weight_shape is {shape}, {layout.w_axes()}, which with groups = {groups} does not fit an x "
+                f"of {given} channels (shape {x_shape}, {layout.data_format})"
             )
     return shape
 
@@ -160,7 +175,8 @@ def bias_gradient(grad_output: Any, data_format: Any) -> np.ndarray:
             f"bias: grad_output has {g.ndim} axes (shape {g.shape}), expected N, F and up to three spatial axes, "
             f"(N, ..., F) or (N, F, ...) ({layout.data_format})"
         )
-    _check_types("bias", g.dtype)
+    if g.dtype.kind not in "fc":
+        raise _not_floating("bias", g.dtype)
     if 0 in g.shape[1:]:
         raise ValueError(f"bias: grad_output has shape {g.shape}, expected sizes >= 1 of all axes but N")
     if g.ndim == 2:
@@ -172,4 +188,4 @@ def bias_gradient(grad_output: Any, data_format: Any) -> np.ndarray:
         x_shape, shape = (g.shape[0], 1, *g.shape[2:]), (g.shape[1], 1, *sizes)
     ones = np.broadcast_to(np.ones((), np.float64), x_shape)  # whose memory is a single number
     options = (1, "valid", 1, 1, "constant", 0, layout.data_format, False, wide, "auto")
-    return cast(weight_gradient("bias", layout.ndim, ones, shape, g, options, None, None).ravel(), g.dtype)
+    return cast(weight_gradient("bias", layout.ndim, ones, shape, g, CONV, options, None, None).ravel(), g.dtype)

@@ -16,7 +16,7 @@ import numpy as np
 
 import numconv
 from numconv._calls import recipe
-from numconv.cpu import direct, execute, fft, pixel_layouts, separable, tiles, winograd
+from numconv.cpu import direct, execute, fft, pixel_layouts, separable, tiles, weights, winograd
 from numconv.cpu.memory import address_of
 
 from .problems import CASES, IMAGES, LAYERS, Case, arrays, same_bits
@@ -56,6 +56,7 @@ def shielded(at_end: bool) -> None:
     direct.aligned_zeros, execute.borrow_workspace = zeros, borrow  # type: ignore[assignment]
     execute.give_back = lambda space, address: None  # type: ignore[assignment]
     separable.aligned_empty = execute.aligned_empty  # type: ignore[attr-defined]
+    weights.borrow_workspace, weights.give_back = borrow, execute.give_back  # type: ignore[attr-defined]
     for method in (winograd, fft):
         method.aligned_empty, method.borrow_workspace = execute.aligned_empty, borrow  # type: ignore[attr-defined]
         method.give_back = execute.give_back  # type: ignore[attr-defined]
@@ -153,6 +154,33 @@ def check_fft(at_end: bool) -> None:
                     raise SystemExit(f"fft {shape} {dtype} {options}: wrong")
 
 
+GRADIENTS = [
+    ((2, 9, 14, 19), (3, 3, 19, 35), (1, 2), 1, "f4"), ((1, 5, 300, 3), (2, 5, 3, 7), 1, 1, "f8"),
+    ((3, 7, 7, 20), (1, 1, 5, 68), 2, 4, "F"), ((2, 6, 9, 4), (3, 2, 1, 8), 1, 4, "f2"),
+]  # fmt: skip
+
+
+def check_gradients(at_end: bool) -> None:
+    """Blocks, panels and tiles that are not whole; several jobs; both layouts."""
+    rng = np.random.default_rng(0)
+    for shape, w_shape, stride, groups, dtype in GRADIENTS:
+        for first in (False, True):
+            options = {"stride": stride, "groups": groups, "padding": ((1, 0), (0, 2)), "threads": 2}
+            options["data_format"] = "channels_first" if first else "channels_last"
+            x, w = rng.standard_normal(shape), np.zeros(w_shape)
+            if first:
+                x, w = np.moveaxis(x, -1, 1), np.moveaxis(w, (-1, -2), (0, 1))
+            g = rng.standard_normal(numconv.conv2d(x, w, **options).shape)
+            x_, g_ = placed(np.ascontiguousarray(x.astype(dtype)), at_end), placed(g.astype(dtype), at_end)
+            assert x_ is not None and g_ is not None
+            expected = numconv.grad.conv2d_weight(x_, w.shape, g_, **options, method="reference")
+            out = guarded(w.shape, dtype, at_end)
+            out[...] = np.nan
+            numconv.grad.conv2d_weight(x_, w.shape, g_, **options, out=out)
+            if not same_bits(np.array(out), expected):
+                raise SystemExit(f"gradient {shape} {w_shape} {options}: wrong bits")
+
+
 def every_shape() -> list[tuple[str, tuple[int, int]]]:
     """Every lane order with every tile of its table."""
     return [(order, shape) for order, table in TABLES.items() for shapes in table.values() for shape in shapes]
@@ -195,6 +223,7 @@ def main(where: str) -> None:
         print("winograd", form, flush=True)
         check_winograd(form, where == "end")
     check_separable(where == "end")
+    check_gradients(where == "end")
     print("fft", flush=True)
     check_fft(where == "end")
     print("all inside", flush=True)

@@ -10,6 +10,7 @@ import pytest
 
 import numconv
 from numconv import grad
+from numconv._weight_gradients import CONV as CONV_OPTIONS
 from numconv._weight_gradients import _recipe
 from numconv.cpu import tiles, weights, weights_proof
 from numconv.cpu.machine import machine
@@ -18,6 +19,10 @@ from .problems import random_case, random_values, same_bits
 
 CONV = {1: numconv.conv1d, 2: numconv.conv2d, 3: numconv.conv3d}
 WEIGHT = {1: grad.conv1d_weight, 2: grad.conv2d_weight, 3: grad.conv3d_weight}
+TRANSPOSE = {1: numconv.conv_transpose1d, 2: numconv.conv_transpose2d, 3: numconv.conv_transpose3d}
+TRANSPOSE_WEIGHT = {
+    1: grad.conv_transpose1d_weight, 2: grad.conv_transpose2d_weight, 3: grad.conv_transpose3d_weight,
+}  # fmt: skip
 PAIRS = [(t, t) for t in ("float32", "float64", "complex64", "complex128")] * 3
 PAIRS += [("complex64", "float32"), ("float32", "complex64"), ("float16", "float16"), ("uint8", "float32")]
 _NOT = ("activation", "dtype", "overflow", "reduce", "bias")
@@ -64,6 +69,59 @@ def test_the_bits_of_the_reference(seed):
         got = WEIGHT[ndim](x, shape, g, **options, threads=int(rng.integers(1, 4)), out=out)
         assert got is out and same_bits(np.array(got), wanted), (x.shape, shape, options, x.dtype, g.dtype)
         assert same_bits(x, before[0]) and same_bits(g, before[1])
+
+
+def transposed(rng, dtype=None):
+    """The same of a transposed convolution; whole numbers."""
+    while True:
+        ndim, x, shape, _, options = small(rng)
+        options = {name: value for name, value in options.items() if name not in ("pad_mode", "pad_value")}
+        if rng.random() < 0.3:
+            options["output_padding"] = int(rng.integers(0, 3))
+        last = options["data_format"] == "channels_last"
+        channels = shape[-1 if last else 0]
+        x_shape = (*x.shape[:-1], channels) if last else (x.shape[0], channels, *x.shape[2:])
+        x, w = (rng.integers(-4, 5, sizes).astype(dtype or "f4") for sizes in (x_shape, shape))
+        if x.dtype.kind == "c":
+            x, w = x + 1j * rng.integers(-4, 5, x.shape), w - 1j * rng.integers(-4, 5, w.shape)
+        try:
+            return ndim, x.astype(dtype), w.astype(dtype), TRANSPOSE[ndim](x, w, **options, method="direct"), options
+        except ValueError:
+            continue
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
+def test_transposed_convolutions(dtype):
+    """The adjoint is exact, and the bits are those of the reference."""
+    rng = np.random.default_rng(8)
+    for i in range(40):
+        ndim, x, w, y, options = transposed(rng, dtype)
+        g = rng.integers(-4, 5, y.shape).astype(dtype)
+        if dtype == "complex64":
+            g = (g + 1j * rng.integers(-4, 5, y.shape)).astype(dtype)
+        got = TRANSPOSE_WEIGHT[ndim](x, w.shape, g, **options)
+        assert np.vdot(y, g) == np.vdot(w, got)
+        x, g = random_values(rng, x.shape, dtype), random_values(rng, g.shape, dtype)
+        wanted = TRANSPOSE_WEIGHT[ndim](x, w.shape, g, **options, method="reference")
+        assert same_bits(TRANSPOSE_WEIGHT[ndim](x, w.shape, g, **options, threads=1 + i % 3), wanted)
+        if i % 4 == 0:
+            assert same_bits(TRANSPOSE_WEIGHT[ndim](x[0], w.shape, g[0], **options), TRANSPOSE_WEIGHT[ndim](
+                x[:1], w.shape, g[:1], **options))  # fmt: skip
+
+
+def test_transposed_convolutions_of_torch():
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(9)
+    for dtype in ("float32", "complex128"):
+        x, w = random_values(rng, (2, 6, 7, 8), dtype), random_values(rng, (6, 3, 3, 4), dtype)
+        weight = torch.from_numpy(w).requires_grad_()
+        y = torch.nn.functional.conv_transpose2d(torch.from_numpy(x), weight, None, 3, (1, 2), (2, 1), 2)
+        g = random_values(rng, tuple(y.shape), dtype)
+        y.backward(torch.from_numpy(g))
+        options = {"stride": 3, "padding": (1, 2), "output_padding": (2, 1), "groups": 2}
+        got = grad.conv_transpose2d_weight(x, w.shape, g, **options, data_format="channels_first")
+        wanted = weight.grad.numpy()
+        assert np.abs(got - wanted).max() <= 1e-5 * np.abs(wanted).max()
 
 
 def test_one_sample_without_n():
@@ -201,12 +259,8 @@ def test_kernels_that_fail_their_proof_are_not_used():
 
 
 def test_the_proof_sees_what_is_wrong():
-    def twice(schedule, x, g, strides, *rest):
-        return launch(schedule, x, g, (strides[0] * 2, *strides[1:]), *rest)
-
-    launch = weights.launch
     schedule = weights.build(_recipe("conv1d_weight", 1, (3, 3, 4), (2, 9, 3), np.dtype("f4"), (2, 7, 4),
-                                     np.dtype("f4"), "", OPTIONS).problem, True)  # fmt: skip
+                                     np.dtype("f4"), CONV_OPTIONS, "", OPTIONS).problem, True)  # fmt: skip
     layouts = list(weights_proof.exercises(schedule.layout))
     assert len(layouts) == 2 and all(map(weights_proof._is_right, layouts))
     right = weights_proof.expected
@@ -241,6 +295,9 @@ def test_signatures():
     names = "stride padding dilation groups pad_mode pad_value data_format flip dtype method threads out"
     for function in WEIGHT.values():
         assert list(inspect.signature(function).parameters) == f"x weight_shape grad_output {names}".split()
+    names = "stride padding output_padding dilation groups data_format flip dtype method threads out"
+    for function in TRANSPOSE_WEIGHT.values():
+        assert list(inspect.signature(function).parameters) == f"x weight_shape grad_output {names}".split()
 
 
 X, G, SHAPE = np.ones((2, 8, 8, 3), "f4"), np.ones((2, 6, 6, 4), "f4"), (3, 3, 3, 4)
@@ -253,7 +310,7 @@ X, G, SHAPE = np.ones((2, 8, 8, 3), "f4"), np.ones((2, 6, 6, 4), "f4"), (3, 3, 3
         (X, 3, G, {}, TypeError, "weight_shape is 3, expected ints"),
         (X, (3, 3, 3.0, 4), G, {}, TypeError, "weight_shape"),
         (X, (3, 0, 3, 4), G, {}, ValueError, "weight_shape"),
-        (X, (3, 3, 2, 4), G, {}, ValueError, r"has 2 input channels and 4 filters.*x of 3 channels"),
+        (X, (3, 3, 2, 4), G, {}, ValueError, r"weight_shape is \(3, 3, 2, 4\).* does not fit an x of 3"),
         (X, SHAPE, G[:, 1:], {}, ValueError, r"grad_output has shape \(2, 5, 6, 4\), but the result.*\(2, 6, 6, 4\)"),
         (X, SHAPE, G[:1], {}, ValueError, "grad_output has shape"),
         (X, SHAPE, G.astype(int), {}, TypeError, "grad_output has dtype int64, expected a floating or complex one"),
@@ -274,6 +331,15 @@ def test_bad_input(x, shape, g, options, kind, words):
     with pytest.raises(kind, match=words) as error:
         grad.conv2d_weight(x, shape, g, **options)
     assert str(error.value).startswith("conv2d_weight: ")
+
+
+def test_bad_input_of_transposed_convolutions():
+    x, g = np.ones((2, 8, 3)), np.ones((2, 10, 4))
+    for shape, words in (((3, 3, 4), r"\(KW, F // groups, C\)"), ((2, 4, 3), r"the result .* has \(2, 9, 4\)")):
+        with pytest.raises(ValueError, match=words):
+            grad.conv_transpose1d_weight(x, shape, g)
+    with pytest.raises(ValueError, match="output_padding is 3"):
+        grad.conv_transpose1d_weight(x, (3, 4, 3), g, output_padding=3)
 
 
 def test_bad_biases():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from .._weight_gradients import bias_gradient, weight_gradient
+from .._weight_gradients import CONV, bias_gradient, weight_gradient
 
 
 def bias(grad_output: ArrayLike, *, data_format: str = "channels_last") -> np.ndarray:
@@ -116,7 +116,7 @@ def conv1d_weight(
     array([ 4., -5.], dtype=float32)
     """
     options = (stride, padding, dilation, groups, pad_mode, pad_value, data_format, flip, dtype, method)
-    return weight_gradient("conv1d_weight", 1, x, weight_shape, grad_output, options, threads, out)
+    return weight_gradient("conv1d_weight", 1, x, weight_shape, grad_output, CONV, options, threads, out)
 
 
 def conv2d_weight(
@@ -194,7 +194,7 @@ def conv2d_weight(
            [42., 46., 50.]], dtype=float32)
     """
     options = (stride, padding, dilation, groups, pad_mode, pad_value, data_format, flip, dtype, method)
-    return weight_gradient("conv2d_weight", 2, x, weight_shape, grad_output, options, threads, out)
+    return weight_gradient("conv2d_weight", 2, x, weight_shape, grad_output, CONV, options, threads, out)
 
 
 def conv3d_weight(
@@ -263,4 +263,4 @@ def conv3d_weight(
     array([ 6., 22.])
     """
     options = (stride, padding, dilation, groups, pad_mode, pad_value, data_format, flip, dtype, method)
-    return weight_gradient("conv3d_weight", 3, x, weight_shape, grad_output, options, threads, out)
+    return weight_gradient("conv3d_weight", 3, x, weight_shape, grad_output, CONV, options, threads, out)
