@@ -133,3 +133,20 @@ def test_runners():
     assert queue.split() == [serial[0], "none", "True"]
     numba = run_script(RUNNERS.format(imports="import numba", threads=4), NUMBA_THREADING_LAYER="default", timeout=120)
     assert numba.split()[0] == serial[0]
+
+
+def test_channels_that_lie_apart_have_kernels_of_their_own():
+    rng = np.random.default_rng(5)
+    x, w = (rng.standard_normal(shape, np.float32) for shape in ((1, 9, 10, 16), (3, 3, 16, 40)))
+    plan, expected = numconv.plan_conv2d(x.shape, w, method="direct"), numconv.conv2d(x, w, method="reference")
+    (piece,) = plan._engine.pieces
+    assert same_bits(plan(x), expected) and same_bits(
+        plan(x[..., ::1], out=poisoned(expected.shape, expected.dtype)), expected
+    )
+    assert piece.schedule.layout.order == "filters" and not piece.schedule.apart
+    planes = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, -1, 1)), 1, -1)
+    out = np.moveaxis(poisoned((1, 40, 7, 8), expected.dtype), 1, -1)
+    for given, to in ((planes, None), (x, out), (planes, out)):
+        assert same_bits(plan(given, out=to), expected)
+    (apart,) = piece.schedule.apart
+    assert {name for name, *_ in apart.kernels - piece.schedule.kernels} == {"packing.pack_pixels", "finish.finish"}

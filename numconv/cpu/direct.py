@@ -44,6 +44,7 @@ class Schedule:
     direct: bool  # tiles go straight to an out with contiguous lanes
     skips: bool  # products of padding may be skipped where weights are finite
     launches: dict[tuple, Any] = field(default_factory=dict)  # of `execute`
+    apart: list[Schedule] = field(default_factory=list)  # the same for channels or filters that lie apart, if needed
     _taps_at: dict[tuple[int, ...], np.ndarray] = field(default_factory=dict)
 
     @cached_property
@@ -114,6 +115,14 @@ class Schedule:
     def lane_axis(self) -> int:
         """The axis of (n, d, h, w, channels) that lies in lanes."""
         return 3 if isinstance(self.layout, PixelLayout) or self.layout.order == "separable" else 4
+
+    def lies_apart(self, x_strides: tuple[int, ...], o_strides: tuple[int, ...]) -> bool:
+        """Whether channels or filters lie apart where the kernels expect them together."""
+        p, parts = self.problem, self.layout.parts
+        if self.layout.order != "filters" or not p.channels_last:
+            return False
+        x_apart = p.channels > 1 and x_strides[4] != parts.x_parts * self.x_item
+        return x_apart or (p.filters > 1 and not p.reduce and o_strides[4] != parts.o_parts * self.out_item)
 
     def taps_at(self, strides: tuple[int, ...]) -> int:
         """Address of the step offsets in the input itself, for its canonical strides (n, d, h, w, c)."""
@@ -194,17 +203,18 @@ def kernels_of(p: Problem, layout: Layout | Channels, cpu: Machine) -> dict[str,
         shape = (*shape, steps_together(layout.parts))
     own_pass = p.activation not in RELU
     overflow = p.overflow if p.result.kind in "iu" else "wrap"
+    apart = (not p.channels_last,) if layout.order == "filters" else ()
     stages: dict[str, tuple] = {
-        "pack": (_PACK[layout.order], code_of(p.x_dtype), scalar),
+        "pack": (_PACK[layout.order], code_of(p.x_dtype), scalar, *apart),
         "micro": (_MICRO[layout.order], *shape),
-        "finish": ("finish.finish", acc_code, code_of(p.result), overflow, own_pass),
+        "finish": ("finish.finish", acc_code, code_of(p.result), overflow, own_pass, any(apart)),
         "job": (_JOB[layout.order],),
         "worker": WORKER,
     }
     if p.reduce:
         lanes = (layout.vecs if layout.order == "filters" else 0, layout.lanes)
         names, relu = " ".join(reductions.in_record(p)), RELU.get(p.activation, 0)
-        stages["finish"] = ("reduce.reduce", *stages["finish"][1:], relu, names, *lanes)
+        stages["finish"] = ("reduce.reduce", *stages["finish"][1:5], relu, names, *lanes)
         stages |= {"block_job": stages["job"], "job": ("reduce.rows",)}
     return stages | ({"activate": ("activation.activate", acc_code, p.activation, cpu.fma)} if own_pass else {})
 

@@ -170,7 +170,8 @@ def run(piece: Piece, x: int, x_strides: tuple, out: int, o_strides: tuple, samp
     key = (part, x_strides, o_strides, samples, threads)
     found = schedule.launches.get(key)
     if found is None:
-        found = _remember(schedule, key, launch(schedule, part, x_strides, o_strides, samples, threads))
+        at = _apart(schedule) if schedule.lies_apart(x_strides, o_strides) else schedule
+        found = _remember(schedule, key, launch(at, part, x_strides, o_strides, samples, threads))
     space, address = borrow_workspace(found.workspace_bytes)
     call = call_of(found, piece, x, out, address)
     try:
@@ -229,6 +230,13 @@ def launch(schedule: Schedule, part: int, x_strides: tuple, o_strides: tuple, sa
     call = call_with(fields)
     call[_STRIDES:] = array("q", x_strides + o_strides)
     return Launch(call, jobs, workers, seconds, workers * schedule.slot_bytes)
+
+
+def _apart(schedule: Schedule) -> Schedule:
+    """A schedule for what lies apart, kept by the other: calls hold the address of its PLAN record."""
+    if not schedule.apart:
+        schedule.apart.append(proof.build_apart(schedule))
+    return schedule.apart[0]
 
 
 def _remember(schedule: Schedule, key: tuple, launch: Launch) -> Launch:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from math import prod
 from typing import TypeVar
 
@@ -43,18 +44,25 @@ Pack = Callable[[int, Schedule, np.ndarray, np.ndarray], int]
 
 def build(problem: Problem, lanes: Lanes) -> Schedule | None:
     """The schedule of a problem, of proved kernels; None where they failed twice."""
+    return _twice(lambda: _prove(direct.build(problem, lanes)))
 
-    def attempt() -> Schedule:
-        schedule = direct.build(problem, lanes)
-        fresh, every = schedule.kernels - _proved, schedule.kernels
-        if every in _refused:
-            raise KernelError("failed before", fresh, known=True)
-        if fresh and not all(map(_is_right, exercise.exercises(schedule))):
-            raise KernelError("computed a wrong result", fresh, together=every)
-        _proved.update(fresh)
-        return schedule
 
-    return _twice(attempt)
+def build_apart(schedule: Schedule) -> Schedule:
+    """The same with kernels that are fast where channels or filters lie apart; as it is, where those failed twice."""
+    p = replace(schedule.problem, channels_last=False)
+    assert isinstance(schedule.layout, Layout)
+    layout = replace(schedule.layout, parts=replace(schedule.layout.parts, problem=p))
+    return _twice(lambda: _prove(direct.record(p, layout, machine()))) or schedule
+
+
+def _prove(schedule: Schedule) -> Schedule:
+    fresh, every = schedule.kernels - _proved, schedule.kernels
+    if every in _refused:
+        raise KernelError("failed before", fresh, known=True)
+    if fresh and not all(map(_is_right, exercise.exercises(schedule))):
+        raise KernelError("computed a wrong result", fresh, together=every)
+    _proved.update(fresh)
+    return schedule
 
 
 def build_other(problem: Problem, name: str) -> Schedule | None:

@@ -209,7 +209,7 @@ def kernels_of(layout: Separable) -> dict[str, tuple]:
         "pack": ("separable.line", scalar), "micro": ("separable.rows", *shape, fused),
         "inverse": ("separable.columns", scalar, layout.rows, *shape[1:], fused, p.kernel[1] < layout.rows),
         "exact": ("separable.exact", *shape, fused), "job": ("separable.job", *shape),
-        "finish": ("finish.finish", scalar, scalar, "wrap", own_pass), "worker": direct.WORKER,
+        "finish": ("finish.finish", scalar, scalar, "wrap", own_pass, False), "worker": direct.WORKER,
     }  # fmt: skip
     return stages | ({"activate": ("activation.activate", scalar, p.activation, fused)} if own_pass else {})
 

@@ -325,7 +325,7 @@ def kernels_of(layout: Winograd) -> dict[str, tuple]:
     stages: dict[str, tuple] = {
         "pack": ("winograd.forward", *forms), "micro": ("filters.micro", *micro),
         "inverse": ("winograd.inverse", *forms), "exact": ("winograd_exact.exact", scalar, fused, *layout.form),
-        "finish": ("finish.finish", scalar, scalar, "wrap", own_pass), "worker": direct.WORKER,
+        "finish": ("finish.finish", scalar, scalar, "wrap", own_pass, not p.channels_last), "worker": direct.WORKER,
         "job": ("winograd.job", *layout.form),
         "weights": ("winograd_weights.weights", scalar, fused, *layout.form),
     }  # fmt: skip
