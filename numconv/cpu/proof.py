@@ -81,7 +81,7 @@ def build_other(problem: Problem, name: str) -> Schedule | None:
 
 
 def _is_near(small: Schedule | None) -> bool:
-    """Whether the kernels of a small schedule solve its problem, and where a sample is infinite."""
+    """Whether kernels of a small schedule solve its problem; again with an infinite sample, and w lying otherwise."""
     from . import execute
 
     if small is None:
@@ -91,6 +91,7 @@ def _is_near(small: Schedule | None) -> bool:
     for infinite in (False, True):
         if infinite:
             x[tuple(size // 2 for size in x.shape)] = np.inf
+            w = np.ascontiguousarray(w.swapaxes(3, 4)).swapaxes(3, 4)
         with np.errstate(invalid="ignore"):
             wanted = exercise.expected(p, x, w, bias)
         shape = wanted.shape if p.channels_last else tuple(wanted.shape[i] for i in (0, 4, 1, 2, 3))
@@ -193,13 +194,14 @@ def _runs(small: Schedule, x: np.ndarray, w: np.ndarray, bias: np.ndarray, got: 
 
 
 def _packs(address: int, schedule: Schedule, pack: Pack) -> bool:
-    """Whether weights, with filters innermost in memory and outermost, are packed as NumPy does it."""
+    """Whether weights, with filters, channels or taps innermost in memory, are packed as NumPy does it."""
     layout = next(exercise.exercises(schedule))
     small = direct.record(layout.parts.problem, layout, machine())
     w = operand(exercise.arrays(small.problem)[1], Lanes(layout.parts.scalar))
     steps, groups, _, per, units, scalar = small.weights_shape
     wanted = direct.pack_weights(small, w)
-    for given in (w, np.moveaxis(np.ascontiguousarray(np.moveaxis(w, 4, 0)), 0, 4)):
+    for order in (_AXES, (4, 0, 1, 2, 3), (4, 3, 0, 1, 2)):
+        given = np.ascontiguousarray(w.transpose(order)).transpose(np.argsort(order))
         space, packed = _shielded((groups, units, steps, per), np.dtype(scalar))
         pack(address, small, given, packed)
         if not (_is_intact(space, packed) and np.array_equal(packed.ravel(), wanted.ravel())):

@@ -383,7 +383,8 @@ def pack(schedule: Schedule, w: np.ndarray, workers: int) -> tuple[np.ndarray, n
     if w.dtype != scalar or not w.flags.aligned:
         w = cast(w, scalar)
     packed = aligned_empty((layout.weights_bytes // layout.item,), scalar)
-    scratch = (w.shape[1] * w.shape[2] + 1) * layout.width * 8
+    row = layout.width * 8
+    scratch = w.shape[1] * w.shape[2] * (minimal.TOGETHER * row + 64) + row
     space, address = borrow_workspace(workers * scratch)
     fields = {
         "kernel": cache.address(*kernels_of(layout)["weights"]),

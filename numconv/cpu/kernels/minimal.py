@@ -15,6 +15,9 @@ from __future__ import annotations
 FORMS = {"1": (1, 1), "2": (2, 3), "4": (4, 3), "4_5": (4, 5)}
 """Outputs and taps of an axis, by its name."""
 
+TOGETHER = 8
+"""Channels whose weights are read together where they are innermost in memory."""
+
 WEIGHTS = {
     "1": ((1.0,),),
     "2": ((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0)),

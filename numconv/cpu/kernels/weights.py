@@ -2,7 +2,8 @@
 
 The CALL record describes the weights as it does an input: strides x_n of filters, x_d, x_h, x_w of taps, x_c of
 channels; where `skip` is set, `status` tells whether any weight is not finite. NumPy's strided copies take 10 ms for
-512 x 512 x 3 x 3 filters-first weights, this 2.
+512 x 512 x 3 x 3 filters-first weights, this 2. Where channels are innermost, as in weights whose filters and channels
+are swapped for an input gradient, squares are transposed (the same weights so: 4.3 ms value by value, 0.7 by squares).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from numba import literally
 
 from ..records import CALL_SLOT
 from .intrinsics import SIZES, call_record, fetch_or, inlined, plan_record, pointer
-from .runs import copy_run, fill_run
+from .runs import SQUARE, copy_run, fill_run, transpose_near
 
 STATUS = 8 * CALL_SLOT["status"]
 
@@ -46,7 +47,15 @@ def pack(source, target):
                 here = to + (tap * C + c) * row
                 copy_run(at + c * call.x_c, size, source, here, target_size, target, lanes)
                 fill_run(here + lanes * target_size, target_size, target, 0.0, plan.unit_filters - lanes)
-        for c in range(0 if call.x_n == size else C):  # taps or channels innermost: all that is near in memory
+        near = call.x_n != size and call.x_c == size and C >= SQUARE and lanes >= SQUARE
+        for tap in range(taps if near else 0):  # channels innermost
+            kd, kh, kw = tap // (plan.KH * plan.KW), tap // plan.KW % plan.KH, tap % plan.KW
+            at = filters + kd * call.x_d + kh * call.x_h + kw * call.x_w
+            here = to + tap * C * row
+            transpose_near((at, call.x_n), source, (here, row), target, C, lanes)
+            for c in range(C if lanes < plan.unit_filters else 0):
+                fill_run(here + c * row + lanes * target_size, target_size, target, 0.0, plan.unit_filters - lanes)
+        for c in range(0 if call.x_n == size or near else C):  # taps innermost: all that is near in memory
             for tap in range(taps):
                 kd, kh, kw = tap // (plan.KH * plan.KW), tap // plan.KW % plan.KH, tap % plan.KW
                 at = filters + kd * call.x_d + kh * call.x_h + kw * call.x_w + c * call.x_c

@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 from ..records import CALL_SLOT
 from . import minimal
 from .intrinsics import I64, IR_TYPES, SIZES, call_record, fetch_or, inlined, plan_record, pointer
-from .runs import copy_plain, fill_run
+from .runs import SQUARE, copy_plain, fill_run, transpose_near
 from .tile import TileType, _load
 from .winograd_tiles import Vectors
 
@@ -75,18 +75,29 @@ def weights(scalar, fused, high, wide):
         group, panel = unit // plan.group_units, unit % plan.group_units
         lanes = min(plan.unit_filters, plan.group_filters - panel * plan.unit_filters)
         filters = call.x + (group * plan.group_filters + panel * plan.unit_filters) * call.x_n
-        row, width = plan.unit_filters * 8, plan.unit_filters * size
-        sums = scratch + taps * row
-        fill_run(scratch, 8, "f8", 0.0, (taps + 1) * plan.unit_filters)
-        for c in range(plan.group_channels):
+        row, width, C = plan.unit_filters * 8, plan.unit_filters * size, plan.group_channels
+        pitch = (
+            minimal.TOGETHER * row + 64
+        )  # from a tap's channels to the next one's, which should not meet in one set of L1
+        sums = scratch + taps * pitch
+        fill_run(scratch, 8, "f8", 0.0, taps * (pitch // 8) + plan.unit_filters)
+        near = call.x_n != size and call.x_c == size and C >= minimal.TOGETHER and lanes >= SQUARE
+        together = minimal.TOGETHER if near else 1
+        for block in range(0, C, together):
+            first = min(block, C - together)
             for tap in range(taps):
-                at = filters + tap // across * call.x_h + tap % across * call.x_w + c * call.x_c
-                copy_plain(at, call.x_n, scalar, scratch + tap * row, "f8", lanes)
-                add_sizes(scratch + tap * row, sums, lanes)
-            for lane in range(0, plan.unit_filters, LANES):
-                to = call.out + unit * plan.unit_bytes + c * width + lane * size
-                point = plan.group_channels * width
-                transform(scalar, fused, high, wide, scratch + lane * 8, row, to, point)
+                at = filters + tap // across * call.x_h + tap % across * call.x_w + first * call.x_c
+                if near:
+                    transpose_near((at, call.x_n), scalar, (scratch + tap * pitch, row), "f8", together, lanes)
+                else:
+                    copy_plain(at, call.x_n, scalar, scratch + tap * pitch, "f8", lanes)
+            for c in range(block, first + together):
+                here = scratch + (c - first) * row
+                for tap in range(taps):
+                    add_sizes(here + tap * pitch, sums, lanes)
+                for lane in range(0, plan.unit_filters, LANES):
+                    to = call.out + unit * plan.unit_bytes + c * width + lane * size
+                    transform(scalar, fused, high, wide, here + lane * 8, pitch, to, C * width)
         if unfit(sums, lanes, least) != 0:
             fetch_or(call_address + STATUS, 1)
 
