@@ -29,12 +29,16 @@ class Entry:
     calls: int
     rounds: int
     clock: Clock = perf_counter
+    known: float | None = None  # seconds of the first timing, which was taken before
     seconds: list[float] = field(default_factory=list)
 
     def time(self) -> None:
         """Take one timing: the mean of its calls."""
         if len(self.seconds) >= self.rounds:
             self.seconds.append(float("nan"))
+            return
+        if self.known is not None and not self.seconds:
+            self.seconds.append(self.known)
             return
         if self.once < COLD:
             self.run()

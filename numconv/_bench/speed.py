@@ -11,15 +11,17 @@ import numpy as np
 from . import peers
 from .contender import Contender, difference, ours
 from .peaks import MultiplyAdds, bandwidth
-from .rounds import Entry, Times, enter, interleave, ratio
+from .rounds import LONG, Entry, Times, enter, interleave, ratio
 from .settings import Settings
 from .workload import Workload
 from .yardsticks import YARDSTICKS
 
 FAR = 2.0
 """A way of a library that takes so many times as long as its best is not timed again."""
-SLOW, BUDGET = 4.0, 2.0
-"""A way that takes so many times as long as the plan has only so many seconds for 15 rounds: at least one of them."""
+SLOW, BUDGET = 4.0, 1.0
+"""A way that takes so many times as long as the plan has only so many seconds for 15 rounds: at least one of them.
+
+One that took `rounds.LONG` when its result was checked, and has one round, is not run again."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,8 @@ class Race:
             if entry.once > SLOW * self.entries["plan"].once:
                 seconds = max(entry.once * entry.calls, 1e-7)
                 entry.rounds = min(entry.rounds, max(1, int(BUDGET * entry.rounds / 15 / seconds)))
+                if entry.rounds == 1 and entry.once >= LONG:
+                    entry.known = entry.once
             self.entries[way.key] = entry
             self.ways.append(way)
 

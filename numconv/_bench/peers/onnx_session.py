@@ -15,6 +15,8 @@ onnxruntime = import_module("onnxruntime")
 
 OPSET, IR = 13, 8
 """Old enough for every ONNX Runtime of the last years."""
+MOST_FLOPS = 2e11
+"""Of a bank, above which it is left out, as PyTorch is: it takes seconds a call."""
 
 
 def version() -> str:
@@ -25,7 +27,7 @@ def version() -> str:
 def contenders(workload: Workload, x: np.ndarray, w: np.ndarray, threads: int) -> list[Contender]:
     """float32, and 8-bit integers with int32 results: it has no other types."""
     integers = x.dtype.itemsize == w.dtype.itemsize == 1 and x.dtype.kind in "iu" and workload.dtype == "int32"
-    if x.dtype != np.float32 and not integers:
+    if (x.dtype != np.float32 and not integers) or (workload.bank and workload.flops > MOST_FLOPS):
         return []
     data, weights = workload.first(x, w)
     session = _session(_model(workload, data, weights, "ConvInteger" if integers else "Conv"), threads)
