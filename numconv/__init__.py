@@ -32,6 +32,7 @@ __all__ = [
     "filter_bank",
     "get_num_threads",
     "grad",
+    "layers",
     "num_threads",
     "plan_conv1d",
     "plan_conv2d",
@@ -60,7 +61,7 @@ _MODULES = {
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 if TYPE_CHECKING:
-    from . import banks, grad, reference
+    from . import banks, grad, layers, reference
     from ._bank import convolve, correlate, filter_bank, plan_filter_bank
     from ._config import show_config
     from ._conv import conv1d, conv2d, conv3d
