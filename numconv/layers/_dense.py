@@ -117,7 +117,7 @@ class Flatten(Layer):
             x = np.moveaxis(x, 1, -1)
         if training:
             self._kept = x.shape
-        return x.reshape(len(x), -1)
+        return x.reshape(len(x), prod(x.shape[1:]))
 
     def backward(self, grad: np.ndarray, needs_input: bool = True) -> np.ndarray | None:
         """Back in shape."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import zipfile
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 _FORMAT, _VERSION = "numconv.layers", 1
 _KEY = "architecture"
+_WRONG = (
+    ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, OSError, MemoryError, NotImplementedError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What comes of bytes that mean something else."""
 
 
 def save(model: Sequential, path: str | os.PathLike) -> None:
@@ -94,8 +100,9 @@ def load_model(path: str | os.PathLike) -> Sequential:
     >>> bool((again.get_weights()[0] == model.get_weights()[0]).all())
     True
     """
+    content = io.BytesIO(Path(path).read_bytes())
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with np.load(content, allow_pickle=False) as archive:
             if not isinstance(archive, np.lib.npyio.NpzFile) or _KEY not in archive.files:
                 raise ValueError("it holds no architecture")
             plan = json.loads(str(archive[_KEY]))
@@ -104,8 +111,7 @@ def load_model(path: str | os.PathLike) -> Sequential:
             if plan.get("version") != _VERSION:
                 raise ValueError(f"it has version {plan.get('version')!r}, and this numconv reads version {_VERSION}")
             return _made(plan, {key: archive[key] for key in archive.files if key != _KEY})
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError, EOFError, MemoryError, NotImplementedError,
-            zipfile.BadZipFile, zlib.error) as error:  # fmt: skip
+    except _WRONG as error:
         raise ValueError(f"load_model: {os.fspath(path)} is no model of numconv.layers, or damaged: {error}") from error
 
 

@@ -104,13 +104,17 @@ class _Crossentropy(Loss):
 
     def targets(self, name: str, y: Any, shape: Shape, dtype: np.dtype) -> np.ndarray:
         """Targets from 0 to 1."""
-        if dtype.kind == "c":
-            raise ValueError(f"{name}: a model of {dtype} gives no probabilities; expected the loss 'mse'")
+        _real(name, dtype)
         made = super().targets(name, y, shape, dtype)
         if made.size and not (made.min() >= 0 and made.max() <= 1):
             wrong = np.argwhere((made < 0) | (made > 1))[0]
             raise ValueError(f"{name}: y holds {made[tuple(wrong)]} (sample {wrong[0]}), expected 0 to 1")
         return made
+
+
+def _real(name: str, dtype: np.dtype) -> None:
+    if dtype.kind == "c":
+        raise ValueError(f"{name}: a model of {dtype} gives no probabilities; expected the loss 'mse'")
 
 
 def _shares(p: np.ndarray) -> np.ndarray:
@@ -180,6 +184,7 @@ class SparseCategoricalCrossentropy(_Crossentropy):
 
     def targets(self, name: str, y: Any, shape: Shape, dtype: np.dtype) -> np.ndarray:
         """Labels (N, *shape[:-1]) as int64, from 0 to the number of classes less 1."""
+        _real(name, dtype)
         given, classes = np.asarray(y), shape[-1]
         if given.ndim == len(shape) + 1 and given.shape[-1] == 1:
             given = given[..., 0]

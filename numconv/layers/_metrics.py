@@ -14,7 +14,7 @@ Metric = Callable[[np.ndarray, np.ndarray], float]
 
 
 def _share(right: np.ndarray) -> float:
-    return np.count_nonzero(right) / right.size
+    return int(np.count_nonzero(right)) / right.size
 
 
 def _sparse(y: np.ndarray, p: np.ndarray) -> float:

@@ -11,7 +11,7 @@ LOOK = 0.1
 
 
 class Bar:
-    """Counts steps on stderr; silent unless wanted, and where tqdm is missing."""
+    """Counts steps on stderr, if that is a terminal; silent unless wanted, and where tqdm is missing."""
 
     def __init__(self, label: str, total: int, wanted: bool, delay: float = 0.0) -> None:
         self._bar, self._shown = _tqdm(label, total, delay) if wanted else None, perf_counter()
@@ -40,7 +40,7 @@ def _tqdm(label: str, total: int, delay: float) -> Any:
         from tqdm import tqdm
     except ImportError:
         return None
-    return tqdm(total=total, desc=label, leave=False, delay=delay, file=sys.stderr, dynamic_ncols=True)
+    return tqdm(total=total, desc=label, leave=False, delay=delay, file=sys.stderr, dynamic_ncols=True, disable=None)
 
 
 def line(figures: dict[str, float]) -> str:

@@ -275,8 +275,8 @@ class Sequential:
         size, shown = _training.size_of_batches("predict", batch_size), level("predict", verbose)
         x = _training.inputs(self, "predict", x)
         starts = range(0, len(x), size)
-        if len(starts) < 2:
-            return self._forward(np.asarray(x, self.dtype))
+        if not starts:
+            return np.empty((0, *(length or 0 for length in self.shapes[-1])), self.dtype)
         bar, parts = Bar("predict", len(starts), shown == 1, delay=1.0), []
         try:
             for start in starts:
@@ -284,7 +284,7 @@ class Sequential:
                 bar.step()
         finally:
             bar.close()
-        return np.concatenate(parts)
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     # ---- learning
 

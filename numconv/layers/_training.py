@@ -123,6 +123,13 @@ class Fit:
     def run(self, x: np.ndarray, y: np.ndarray, held: tuple | None, epochs: int) -> History:
         """All epochs."""
         history = self.model.history = History()
+        with np.errstate(all="ignore"):  # what leaves the finite numbers stops training, with a warning of its own
+            self._epochs(history, x, y, held, epochs)
+        if history.stopped is not None:
+            warnings.warn(history.stopped, RuntimeWarning, stacklevel=4)
+        return history
+
+    def _epochs(self, history: History, x: np.ndarray, y: np.ndarray, held: tuple | None, epochs: int) -> None:
         good = self.parameters.weights.copy()
         for epoch in range(epochs):
             start = perf_counter()
@@ -131,8 +138,7 @@ class Fit:
                 self.parameters.weights[...] = good
                 self.compiled.optimizer.forget()
                 history.stopped = self._complaint(epoch)
-                warnings.warn(history.stopped, RuntimeWarning, stacklevel=4)
-                break
+                return
             good[...] = self.parameters.weights
             if held is not None:
                 found = evaluate(self.model, self.compiled, held[0], held[1], self.batch_size)
@@ -140,7 +146,6 @@ class Fit:
             history.add(epoch, figures)
             if self.verbose:
                 print(f"epoch {epoch + 1}/{epochs}  {perf_counter() - start:.1f} s  {line(figures)}", flush=True)
-        return history
 
     def _epoch(self, x: np.ndarray, y: np.ndarray, label: str) -> dict[str, float] | None:
         """Means over the epoch; None if the loss or the weights left the finite numbers."""
