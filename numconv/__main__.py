@@ -1,4 +1,4 @@
-"""``python -m numconv``: `demo`, `filter` a file, `bench`, `info`, and the `cache` of compiled kernels."""
+"""``python -m numconv``: `demo`, `learn`, `filter` a file, `bench`, `info`, and the `cache` of compiled kernels."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m numconv", description="Convolution for NumPy arrays, compiled with Numba.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
     _add_demo(commands)
+    _add_learn(commands)
     _add_filter(commands)
     _add_bench(commands)
     _add_cache(commands)
@@ -78,6 +79,26 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
         help="the gallery: .png, .jpg or .pdf, or a directory (default: feature_maps.png)",
     )
     demo.set_defaults(run=_demo)
+
+
+def _add_learn(commands: argparse._SubParsersAction) -> None:
+    learn = commands.add_parser(
+        "learn",
+        help="filters that are learned: a hidden detector, handwritten digits",
+        description="Find a hidden detector of lines from examples; train a small network on the digits that come "
+        "with scikit-learn, to 98 % and more of those it has not seen; draw the filters, the learning curves and a "
+        "digit on its way through the network on one page.",
+    )
+    learn.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("learned.png"),
+        metavar="OUTPUT",
+        help="the page: .png, .jpg or .pdf (default: learned.png)",
+    )
+    learn.add_argument("--seed", type=_seed, default=0, metavar="N", help="of all that is random (default: 0)")
+    learn.set_defaults(run=_learn)
 
 
 def _add_filter(commands: argparse._SubParsersAction) -> None:
@@ -157,6 +178,12 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 up")
+    return int(text)
+
+
 def _integers(text: str) -> int | tuple[int, ...]:
     try:
         numbers = tuple(int(part) for part in text.split(","))
@@ -173,6 +200,12 @@ def _demo(arguments: argparse.Namespace) -> int:
     from ._cli import demo
 
     return demo.run(arguments.image, arguments.signal, arguments.output)
+
+
+def _learn(arguments: argparse.Namespace) -> int:
+    from ._cli import learn
+
+    return learn.run(arguments.output, arguments.seed)
 
 
 def _filter(arguments: argparse.Namespace) -> int:

@@ -18,5 +18,7 @@ def extra(module: str, purpose: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        package = {"PIL": "pillow", "skimage": "scikit-image"}.get(module.split(".")[0], module.split(".")[0])
+        package = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn"}.get(
+            module.split(".")[0], module.split(".")[0]
+        )
         raise CommandError(f'{purpose} needs {package}: python -m pip install "numconv[demo]"') from error

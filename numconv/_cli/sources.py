@@ -38,7 +38,7 @@ def photograph(path: Path | None) -> Photograph:
     """The user's picture, or the astronaut that comes with scikit-image."""
     if path is not None:
         return Photograph(_as_colour(read_image(path), path), path.name)
-    bundled = _inside("skimage", "data", "astronaut.png")
+    bundled = inside("skimage", "data", "astronaut.png", purpose="the bundled photograph")
     if not bundled.exists():
         raise CommandError(f"{bundled} is missing: name a photograph, python -m numconv demo IMAGE")
     return Photograph(_as_colour(read_image(bundled), bundled), "Eileen Collins, photograph by NASA, from scikit-image")
@@ -68,11 +68,11 @@ def _neuron() -> Recording:
     return Recording(millivolts.astype(np.float32), 2000.0, "mV", "membrane potential of a nerve cell, from Matplotlib")
 
 
-def _inside(package: str, *parts: str) -> Path:
+def inside(package: str, *parts: str, purpose: str) -> Path:
     """A file of an installed package, without importing it."""
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
-        extra(package, "the bundled photograph")
+        extra(package, purpose)
         raise CommandError(f"cannot find the files of {package}")
     return Path(found.origin).parent.joinpath(*parts)
 
