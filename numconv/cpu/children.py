@@ -1,7 +1,7 @@
 """Compiling in processes of their own, several kernels at once: Numba compiles in one thread at a time.
 
 `compile_all` does so for `warm_up`. `share` does it once in a process, for the first call that finds nothing in the
-cache: another process takes the last of its kernels while this one takes the first (3.7 -> 2.1 s on two cores).
+cache: other processes take the last of its kernels while this one takes the first (2.5 -> 1.7 s on two cores).
 
 Children are told kernels line by line on their standard input, and answer each with a line; what they compile is in
 the cache. They are plain subprocesses: unlike those of multiprocessing, they do not run the caller's script again.
@@ -28,34 +28,41 @@ from .cache import Kernel, KernelError
 _CODE = "from numconv.cpu.children import serve; serve()"
 WORTH = 4
 """Kernels from which a second process pays: it takes 0.5 s to start."""
+MOST = 3
+"""Processes at most that help a first call: its kernels take about the same time, and each process 90 MB."""
 _shared = False  # in this process
 
 
 def share(kernels: Iterable[Kernel]) -> None:
-    """Have missing kernels compiled by two processes; what they leave, `cache.address` makes as ever."""
+    """Have missing kernels compiled by several processes; what they leave, `cache.address` makes as ever."""
     global _shared
-    if _shared or get_num_threads() < 2 or _alone():
+    threads = get_num_threads()
+    if _shared or threads < 2 or _alone():
         return
     missing = deque(kernel for kernel in dict.fromkeys(kernels) if not cache.is_kept(kernel))
     if len(missing) < WORTH:
         return
     _shared = True
+    children: list[subprocess.Popen] = []
+    with suppress(OSError):  # no more processes, or no memory for one
+        while len(children) < min(threads - 1, MOST, len(missing) - 2):
+            children.append(_start(subprocess.DEVNULL))
+    helpers = [threading.Thread(target=_pass_on, args=(child, missing), daemon=True) for child in children]
     try:
-        child = _start(subprocess.DEVNULL)
-    except OSError:  # no more processes, or no memory for one
-        return
-    thread = threading.Thread(target=_pass_on, args=(child, missing), daemon=True)
-    try:
-        thread.start()
-        with suppress(IndexError, KernelError):  # the child had the last one; what fails, fails again when it is used
-            while True:
+        for helper in helpers:
+            helper.start()
+        with suppress(IndexError, KernelError):  # a child had the last one; what fails, fails again when it is used
+            while helpers:
                 cache.address(*missing.popleft())
-        thread.join()
+        for helper in helpers:
+            helper.join()
     except RuntimeError:  # no more threads
         pass
     finally:
-        child.terminate()
-        child.communicate()
+        for child in children:
+            child.terminate()
+        for child in children:
+            child.communicate()
 
 
 def _pass_on(child: subprocess.Popen, kernels: deque[Kernel]) -> None:

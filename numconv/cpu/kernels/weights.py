@@ -12,7 +12,7 @@ from numba import literally
 
 from ..records import CALL_SLOT
 from .intrinsics import SIZES, call_record, fetch_or, inlined, plan_record, pointer
-from .runs import SQUARE, copy_run, fill_run, transpose_near
+from .runs import SQUARE, copy_apart, copy_together, fill_run, transpose_near
 
 STATUS = 8 * CALL_SLOT["status"]
 
@@ -45,7 +45,7 @@ def pack(source, target):
             at = filters + kd * call.x_d + kh * call.x_h + kw * call.x_w
             for c in range(C):
                 here = to + (tap * C + c) * row
-                copy_run(at + c * call.x_c, size, source, here, target_size, target, lanes)
+                copy_together(at + c * call.x_c, source, here, target, lanes)
                 fill_run(here + lanes * target_size, target_size, target, 0.0, plan.unit_filters - lanes)
         near = call.x_n != size and call.x_c == size and C >= SQUARE and lanes >= SQUARE
         for tap in range(taps if near else 0):  # channels innermost
@@ -60,7 +60,7 @@ def pack(source, target):
                 kd, kh, kw = tap // (plan.KH * plan.KW), tap // plan.KW % plan.KH, tap % plan.KW
                 at = filters + kd * call.x_d + kh * call.x_h + kw * call.x_w + c * call.x_c
                 here = to + (tap * C + c) * row
-                copy_run(at, call.x_n, source, here, target_size, target, lanes)
+                copy_apart(at, call.x_n, source, here, target_size, target, lanes)
                 fill_run(here + lanes * target_size, target_size, target, 0.0, plan.unit_filters - lanes)
         if call.skip != 0 and not_finite(to, target, plan.unit_bytes // target_size) > 0:
             fetch_or(call_address + STATUS, 1)
