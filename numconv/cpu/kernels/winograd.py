@@ -23,7 +23,7 @@ from .channels import grid_of
 from .intrinsics import SIZES, block_record, call, call_record, inlined, plan_record, pointer
 from .job import place
 from .order import segments
-from .packing import copy_pixels
+from .packing import copy_planes
 from .runs import copy_plain
 from .tile import add_lanes, leaky_relu, relu, steps_of, store
 from .winograd_tiles import forward_tile, inverse_tile, suspect
@@ -82,7 +82,7 @@ def gather(plan, block, call, slot, code):
             while w < width and table[w] == table[w - 1] + call.x_w and not is_constant(plan, table[w]):
                 w += 1
             to = here + first * plan.pk_w
-            copy_pixels(call, table[first] + shift, call.x_w, code, (to, plan.pk_w), code, w - first, channels, 1)
+            copy_planes(call, table[first] + shift, call.x_w, code, (to, plan.pk_w), code, w - first, channels, 1)
             for i in range(first, w):
                 copies[i] = here + i * plan.pk_w
 
