@@ -27,7 +27,7 @@ _FLIP, _DATA_FORMAT = OPTIONS.index("flip"), OPTIONS.index("data_format")
 
 
 @lru_cache(maxsize=4096, typed=True)
-def _recipe(
+def recipe(
     name: str, ndim: int, x_shape: tuple, x_dtype: np.dtype, w_shape: tuple, w_dtype: np.dtype,
     bias_shape: tuple | None, bias_dtype: np.dtype | None, spelled: str, *options: Any,
 ) -> tuple[Transposed, ConvFrame]:  # fmt: skip
@@ -46,10 +46,10 @@ def _cooked(
     kinds = (None, None) if bias is None else (bias.shape, bias.dtype)
     spelled = repr(options) if any(type(options[i]) is tuple for i in _MAY_BE_TUPLES) else ""
     try:
-        found = _recipe(name, ndim, x_shape, x_dtype, w.shape, w.dtype, *kinds, spelled, *options)
+        found = recipe(name, ndim, x_shape, x_dtype, w.shape, w.dtype, *kinds, spelled, *options)
     except TypeError:  # cannot be hashed, or wrong: then it is wrong again
         options = tuple(map(frozen, options))
-        found = _recipe(name, ndim, x_shape, x_dtype, w.shape, w.dtype, *kinds, repr(options), *options)
+        found = recipe(name, ndim, x_shape, x_dtype, w.shape, w.dtype, *kinds, repr(options), *options)
     if w.dtype.kind in "iub" and found[0].compute.kind in "fc":
         check_weights(name, found[0], w)
     return found

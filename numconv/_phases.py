@@ -8,7 +8,8 @@ from . import reference
 from ._plan import Engine, descriptor
 from ._transposed import Transposed, swapped
 from ._views import canonical
-from .cpu.memory import cast
+from .cpu import execute
+from .cpu.memory import address_of, cast
 
 _AXES = (0, 1, 2, 3, 4)
 
@@ -53,8 +54,28 @@ class Phases:
         source, target = canonical(x, x_axes), canonical(out, o_axes)
         if self.problem.has_gaps:
             target[...] = self._nothing()
-        for phase, engine in zip(self.problem.phases, self.engines, strict=True):
-            engine.run(source[phase.samples], _AXES, target[phase.outputs], _AXES, threads)
+        views = [(source[phase.samples], target[phase.outputs]) for phase in self.problem.phases]
+        if len(views) > 1 and self._takes(x, out):
+            return self._together(views, threads)
+        for engine, (samples, outputs) in zip(self.engines, views, strict=True):
+            engine.run(samples, _AXES, outputs, _AXES, threads)
+
+    def _takes(self, x: np.ndarray, out: np.ndarray) -> bool:
+        """Whether all phases can be one call of compiled code."""
+        p = self.problem
+        if p.exact or (p.compute.kind == "c" and p.x_dtype.kind != "c" and p.w_dtype.kind != "c"):
+            return False  # those look at their data before or after
+        return all(engine.pieces is not None for engine in self.engines) and self.engines[0].takes(x, out)
+
+    def _together(self, views: list[tuple[np.ndarray, np.ndarray]], threads: int | None) -> None:
+        runs = [
+            execute.Run(piece, address_of(samples), samples.strides, address_of(outputs), outputs.strides)
+            for engine, (samples, outputs) in zip(self.engines, views, strict=True)
+            for piece in engine.pieces or ()
+        ]
+        status = execute.run_together(runs, len(views[0][0]), threads)
+        if status:
+            execute.raise_overflow(self.name, self.problem, status)
 
     def _nothing(self) -> np.ndarray:
         """(F,): results of no products."""

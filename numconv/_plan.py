@@ -99,13 +99,18 @@ class Engine:
         problem = self.kernel_problem
         if self.pieces is None or (problem.exact and not integers.sums_fit(problem, x, self.w, self.bias)):
             self._by_reference(x, x_axes, out, o_axes)
-        elif x.dtype == problem.x_dtype and out.dtype == problem.result and x.flags.aligned and out.flags.aligned:
+        elif self.takes(x, out):
             self._run_pieces(x, x_axes, out, o_axes, threads)
         else:
             self._slab_by_slab(x, x_axes, out, o_axes, threads)
         if problem.compute.kind == "c" and problem.x_dtype.kind != "c" and problem.w_dtype.kind != "c":
             # The sum of no products is +0.0, and stays it under a bias of -0.0.
             canonical(out, o_axes).imag[...] = 0 if self.bias is None else 0.0 + cast(self.bias, problem.compute).imag
+
+    def takes(self, x: np.ndarray, out: np.ndarray) -> bool:
+        """Whether kernels read and write such arrays as they are."""
+        problem = self.kernel_problem
+        return x.dtype == problem.x_dtype and out.dtype == problem.result and x.flags.aligned and out.flags.aligned
 
     def _run_pieces(self, x: np.ndarray, x_axes: tuple, out: np.ndarray, o_axes: tuple, threads: int | None) -> None:
         samples = x.shape[0] if x_axes[0] == 0 else 1

@@ -78,7 +78,9 @@ class Transposed(Problem):
         """All that have taps and outputs."""
         axes = zip(self.spatial, self.kernel, self.stride, self.dilation, self.pads, self.out_spatial, strict=True)
         every = [axis_phases(L, k, s, d, lo, out) for L, k, s, d, (lo, _), out in axes]
-        return tuple(self._phase(*along) for along in product(*every))
+        made: dict[Problem, Problem] = {}  # phases that differ in their outputs alone share schedules
+        phases = [self._phase(*along) for along in product(*every)]
+        return tuple(phase._replace(problem=made.setdefault(phase.problem, phase.problem)) for phase in phases)
 
     @cached_property
     def has_gaps(self) -> bool:

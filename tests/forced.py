@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
+from numconv import _conv_transpose_calls
 from numconv._calls import recipe
 from numconv.cpu import direct, pixel_layouts, schedule, tiles
 from numconv.cpu.machine import machine
@@ -44,7 +45,7 @@ def forced(order: str, rows: int, vecs: int, block: tuple[int, int, int] | None 
         return [with_block if direct.cycles(with_block) < float("inf") else best(layout)]
 
     chosen = direct.layouts
-    recipe.cache_clear()  # problems keep their schedules
+    _forget()
     try:
         constants = {name: value for name, value in budgets.items() if name in vars(schedule)}
         with (
@@ -54,4 +55,10 @@ def forced(order: str, rows: int, vecs: int, block: tuple[int, int, int] | None 
         ):
             yield
     finally:
-        recipe.cache_clear()
+        _forget()
+
+
+def _forget() -> None:
+    """Problems, which keep their schedules."""
+    recipe.cache_clear()
+    _conv_transpose_calls.recipe.cache_clear()

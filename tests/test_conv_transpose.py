@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import inspect
 import pickle
+from unittest import mock
 
 import numpy as np
 import pytest
 
 import numconv
 from numconv import conv_transpose1d, conv_transpose2d
+from numconv.cpu import execute
 
+from .forced import forced
 from .problems import any_strides, poisoned, random_values, same_bits
 from .transposes import CONV, PLAN, TRANSPOSE, laid_out, random_options, random_sizes, spread
 
@@ -116,6 +119,23 @@ def test_large_layers_in_threads():
         assert same_bits(conv_transpose2d(x, w, **options, method="direct", threads=threads), expected)
     flipped = conv_transpose2d(x, np.ascontiguousarray(w[::-1, ::-1]), **options, flip=True)
     assert same_bits(flipped, conv_transpose2d(x, w, **options))
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("k", [2, 3])
+def test_phases_in_one_job(k, data_format):
+    """As of results beyond the caches: phases of the same samples find them packed, by any number of threads."""
+    options = {"stride": 2, "padding": 0, "data_format": data_format}
+    x, w = RNG.standard_normal((3, 12, 11, 20), np.float32), RNG.standard_normal((k, k, 40, 20), np.float32)
+    x, w = laid_out(x, options), laid_out(w, options, weights=True)
+    expected = conv_transpose2d(x, w, **options, method="reference")
+    with mock.patch.object(execute, "STREAM_BYTES", 0), forced("filters", 6, 4, block=(1, 3, 11)):
+        for threads in (1, 2, 5):
+            y = poisoned(expected.shape, expected.dtype)
+            assert same_bits(conv_transpose2d(x, w, **options, threads=threads, out=y), expected)
+            # More than a job may take: some phases a job, or one.
+            with mock.patch.object(execute, "LONGEST_JOB", 1e-6):
+                assert same_bits(conv_transpose2d(x, w, **options, threads=threads), expected)
 
 
 KERAS = [  # L, k, stride, dilation, padding, output_padding, length
@@ -263,7 +283,8 @@ def test_plans():
     with pytest.raises(TypeError, match="x_dtype=float32"):
         plan(x.astype(float))
     single = numconv.plan_conv_transpose2d((None, 7, 6, 8), w, padding=1)
-    assert [line.split()[0] for line in single.explain().splitlines()[1:]][::4] == ["direct", "reference"]
+    considered = [line.split()[0] for line in single.explain().splitlines()[1:]]
+    assert considered[0] == "direct" and "reference" in considered
 
 
 def test_methods():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from array import array
+from functools import reduce
+from operator import or_
 from typing import NamedTuple
 
 import numpy as np
@@ -162,16 +164,11 @@ def _complex_biases(problem: Problem, schedule: Schedule, bias: np.ndarray | Non
 
 def run(piece: Piece, x: int, x_strides: tuple, out: int, o_strides: tuple, samples: int, threads: int | None) -> int:
     """Run a piece on addresses and canonical byte strides (n, d, h, w, channels); returns CALL.status."""
-    schedule, part = piece.schedule, piece.part
-    if schedule.seconds * samples < runner.HANDOVER:
+    if piece.schedule.seconds * samples < runner.HANDOVER:
         threads = 1
     elif threads is None:
         threads = runner.default_workers()
-    key = (part, x_strides, o_strides, samples, threads)
-    found = schedule.launches.get(key)
-    if found is None:
-        at = _apart(schedule) if schedule.lies_apart(x_strides, o_strides) else schedule
-        found = _remember(schedule, key, launch(at, part, x_strides, o_strides, samples, threads))
+    found = _launched(piece, x_strides, o_strides, samples, threads)
     space, address = borrow_workspace(found.workspace_bytes)
     call = call_of(found, piece, x, out, address)
     try:
@@ -179,6 +176,83 @@ def run(piece: Piece, x: int, x_strides: tuple, out: int, o_strides: tuple, samp
     finally:
         give_back(space, address)
     return call[_STATUS]
+
+
+def _launched(piece: Piece, x_strides: tuple, o_strides: tuple, samples: int, threads: int) -> Launch:
+    """The launch, which is kept with the schedule."""
+    schedule, part = piece.schedule, piece.part
+    key = (part, x_strides, o_strides, samples, threads)
+    found = schedule.launches.get(key)
+    if found is None:
+        at = _apart(schedule) if schedule.lies_apart(x_strides, o_strides) else schedule
+        found = _remember(schedule, key, launch(at, part, x_strides, o_strides, samples, threads))
+    return found
+
+
+class Run(NamedTuple):
+    """A piece, and addresses and canonical byte strides of what it reads and writes."""
+
+    piece: Piece
+    x: int
+    x_strides: tuple[int, ...]
+    out: int
+    o_strides: tuple[int, ...]
+
+
+def run_together(runs: list[Run], samples: int, threads: int | None) -> int:
+    """Several pieces as one call; returns all that their CALL.status say.
+
+    Where results are beyond the caches a job is the same job of all pieces, else of one, whose weights stay near.
+    """
+    seconds = sum(one.piece.schedule.seconds for one in runs) * samples
+    if seconds < runner.HANDOVER:
+        threads = 1
+    elif threads is None:
+        threads = runner.default_workers()
+    kernel = proof.phases(runs[0].piece)
+    if kernel == 0:
+        return reduce(or_, (run(*one, samples, threads) for one in runs))
+    far = sum(one.piece.schedule.result_bytes for one in runs) * samples >= STREAM_BYTES
+    together = 1
+    if far:
+        longest = seconds / samples / max(one.piece.schedule.jobs for one in runs)
+        together = len(runs) if longest <= LONGEST_JOB else max(1, int(len(runs) * LONGEST_JOB / longest))
+    return go_together(kernel, runs, samples, threads, together, seconds)
+
+
+def go_together(kernel: int, runs: list[Run], samples: int, threads: int, together: int, seconds: float) -> int:
+    """Run pieces by a kernel of `kernels.phases`, `together` of them in a job; returns all that CALL.status say."""
+    share = -(-threads * together // len(runs))
+    found = [_launched(one.piece, one.x_strides, one.o_strides, samples, share) for one in runs]
+    slot, most = max(launch.call[_SLOT_BYTES] for launch in found), max(launch.jobs for launch in found)
+    jobs = -(-len(runs) // together) * most
+    workers = min(threads, jobs)
+    space, address = borrow_workspace(workers * slot)
+    calls = [call_of(launch, one.piece, one.x, one.out, address) for launch, one in zip(found, runs, strict=True)]
+    table = array("q", (len(runs), most, together))
+    for i, (call, launch) in enumerate(zip(calls, found, strict=True)):
+        call[_SLOT_BYTES] = slot
+        call[_KEPT] = i % together > 0 and _packs_alike(runs[i], runs[i - 1])
+        table.extend((call[_KERNEL], call[_PLAN], call.buffer_info()[0], launch.jobs))
+    every = array("q", bytes(CALL.itemsize))
+    every[_KERNEL], every[_PLAN] = kernel, table.buffer_info()[0]
+    try:
+        runner.run(every, every.buffer_info()[0], jobs, workers, seconds)
+        for call, launch in zip(calls, found, strict=True):
+            if call[_STATUS] & SIGNED_ZERO:
+                call[_SKIP] = call[_STATUS] = call[_KEPT] = 0
+                runner.run(call, call.buffer_info()[0], launch.jobs, launch.workers, launch.seconds)
+    finally:
+        give_back(space, address)
+    return reduce(or_, (call[_STATUS] for call in calls))
+
+
+def _packs_alike(run: Run, before: Run) -> bool:
+    """Whether a job of a run finds what it would pack where the run before it has packed it."""
+    layout = run.piece.schedule.layout
+    same = run.piece.schedule is before.piece.schedule and run.piece.part == before.piece.part
+    same &= (run.x, run.x_strides) == (before.x, before.x_strides)
+    return same and isinstance(layout, Layout) and layout.order == "filters" and len(layout.passes) == 1
 
 
 def call_of(launch: Launch, piece: Piece, x: int, out: int, workspace: int) -> array[int]:
@@ -247,8 +321,8 @@ def _remember(schedule: Schedule, key: tuple, launch: Launch) -> Launch:
 
 
 _X, _OUT, _BIAS, _WEIGHTS = (CALL_SLOT[name] for name in ("x", "out", "bias", "weights"))
-_SKIP, _GIVEN = CALL_SLOT["skip"], CALL_SLOT["given"]
-_KERNEL, _PLAN = CALL_SLOT["kernel"], CALL_SLOT["plan"]
+_SKIP, _GIVEN, _KEPT = CALL_SLOT["skip"], CALL_SLOT["given"], CALL_SLOT["kept"]
+_KERNEL, _PLAN, _SLOT_BYTES = CALL_SLOT["kernel"], CALL_SLOT["plan"], CALL_SLOT["slot_bytes"]
 _WORKSPACE, _STATUS, _STRIDES = (CALL_SLOT[name] for name in ("workspace", "status", "x_n"))
 
 

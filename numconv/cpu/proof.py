@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from math import prod
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from .machine import machine
 from .memory import ALIGNMENT, address_of
 from .records import CALL_SLOT
 from .schedule import Layout
+
+if TYPE_CHECKING:
+    from .execute import Piece
 
 SLACK = 1 << 16
 """Bytes around all that an unproved kernel writes: it may be one for larger tiles."""
@@ -122,6 +125,55 @@ def packing(schedule: Schedule, code: str, pack: Pack) -> int:
         return address
 
     return _twice(attempt) or 0
+
+
+def phases(piece: Piece) -> int:
+    """The address of the proved kernel that runs several calls as one; 0 where it failed twice."""
+    kernel = ("phases.job",)
+
+    def attempt() -> int:
+        address = cache.address(*kernel)
+        if kernel not in _proved and not _runs_together(address, piece.schedule):
+            raise KernelError("ran calls wrongly", [kernel])
+        _proved.add(kernel)
+        return address
+
+    return _twice(attempt) or 0
+
+
+def _runs_together(address: int, schedule: Schedule) -> bool:
+    """Whether two calls, apart and in one job, do what each does alone: proved kernels on a small problem."""
+    from . import execute
+
+    method = schedule.layout.method
+    if method in methods.OTHERS:
+        small = methods.OTHERS[method].small(schedule)
+    else:
+        layout = next(exercise.exercises(schedule))
+        small = direct.record(layout.parts.problem, layout, machine())
+    if small is None:
+        return True
+    p = small.problem
+    x, w, bias = exercise.arrays(p)
+    if method in methods.OTHERS:
+        piece = execute.transformed(small, w, bias, 1)
+    else:
+        weights = direct.pack_weights(small, operand(w, Lanes(small.layout.parts.scalar)))
+        piece = execute.pieces(small, weights, bias, small.skips)[0]
+    if piece is None:
+        return False
+    strides, results = canonical_strides(x.strides, _AXES), []
+    for count, together in ((1, 0), (2, 1), (2, 2)):
+        spaces = [_shielded((1, *p.out_spatial, p.filters), p.result) for _ in range(count)]
+        runs = [execute.Run(piece, address_of(x), strides, address_of(out), out.strides) for _, out in spaces]
+        if together == 0:
+            execute.run(*runs[0], 1, 1)
+        else:
+            execute.go_together(address, runs, 1, 1, together, 0.0)
+        if not all(_is_intact(space, out) for space, out in spaces):
+            return False
+        results += [out.tobytes() for _, out in spaces]
+    return len(set(results)) == 1
 
 
 def _twice(attempt: Callable[[], T]) -> T | None:

@@ -37,7 +37,7 @@ def call_with(fields: dict[str, int]) -> array[int]:
 CALL, CALL_SLOT = _record("""
     kernel plan last workspace slot_bytes line_5 line_6 line_7
     next next_1 next_2 next_3 next_4 next_5 next_6 next_7
-    status x out bias weights taps direct part stream skip given
+    status x out bias weights taps direct part stream skip given kept
     filter_blocks unit_block samples sample_block workers
     x_n x_d x_h x_w x_c o_n o_d o_h o_w o_f
     """)

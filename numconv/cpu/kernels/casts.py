@@ -323,6 +323,23 @@ def finish_values(typingctx, sums, bias, out, activation, kinds, lanes):
 
 
 @intrinsic(prefer_literal=True)
+def finish_apart(typingctx, sums, bias, out, activation, kinds, lanes):
+    """The same for results that are not neighbours: `out` is (address, step); each has a bias of its own."""
+    acc, target, _ = names = _kinds(kinds)
+
+    def codegen(ctx, b, sig, args):
+        value = _with_bias(b, _load(b, args[0], acc, lanes.literal_value), acc, args[1], I64(0))
+        result, status = _finished(b, value, names, args[3])
+        there, step = (b.extract_value(args[2], i) for i in range(2))
+        for i in range(lanes.literal_value):
+            _store(b, b.extract_element(result, I32(i)), b.add(there, b.mul(step, I64(i))), target)
+        return status
+
+    pair = types.UniTuple(types.int64, 2)
+    return types.int64(types.int64, types.int64, pair, pair, kinds, lanes), codegen
+
+
+@intrinsic(prefer_literal=True)
 def finish_square(typingctx, sums, bias, out, activation, kinds, lanes):
     """The same for a square, transposed: `lanes` rows of sums to `lanes` columns of out; one bias a column of sums.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from numba import literally
 
 from ..records import CALL_SLOT
-from .casts import finish_square, finish_values
+from .casts import finish_apart, finish_square, finish_values
 from .intrinsics import SIZES, block_record, call, call_record, fetch_or, inlined, plan_record, pointer, size_of
 from .runs import SQUARE
 
@@ -69,7 +69,7 @@ def add_bias(sums, bias, count, acc):
 def finish(acc, target, overflow, activated, apart):
     """`acc`: code of the chain sums; `target`: of out; `activated`: plan.activate runs over the sums in between.
 
-    Filters that lie together in the sums and `apart` in out are transposed by squares; without that the kernel compiles
+    Filters that lie together in the sums and `apart` in out are taken eight at a time; without that the kernel compiles
     in three quarters of the time, and stores them value by value.
     """
     acc_size, out_size = SIZES[acc], SIZES[target]
@@ -114,14 +114,21 @@ def finish(acc, target, overflow, activated, apart):
                             (there + i * call_.o_w, out_size), lanes, activation, kinds, acc, target,
                         )  # fmt: skip
                     continue
-                if apart:
-                    transposed = plan.acc_lane == acc_size and plan.o_parts == 1 and call_.o_w == out_size
-                    if transposed and count >= SQUARE and lanes >= SQUARE:
+                if apart and plan.acc_lane == acc_size and plan.o_parts == 1 and lanes >= SQUARE:
+                    if call_.o_w == out_size and count >= SQUARE:
                         status |= finish_squares(
                             (here, plan.acc_pixel), bias_left, (there, call_.o_f), lanes, count, activation,
                             kinds, acc, target,
                         )  # fmt: skip
                         continue
+                    for lane_0 in range(0, lanes, SQUARE):  # phases of a stride: pixels that are not neighbours in out
+                        lane = min(lane_0, lanes - SQUARE)
+                        value = 0 if bias_left == 0 else bias_left + lane * acc_size
+                        for i in range(count):
+                            at = here + i * plan.acc_pixel + lane * acc_size
+                            to = (there + i * call_.o_w + lane * call_.o_f, call_.o_f)
+                            status |= finish_apart(at, value, to, activation, kinds, SQUARE)
+                    continue
                 for lane in range(lanes):
                     f = filter_0 + lane
                     shift = f // plan.o_parts * call_.o_f + f % plan.o_parts * out_size - out

@@ -111,7 +111,7 @@ def job():
             block.tap_pass = plan.passes + p * PASS_BYTES
             tap_pass = pass_record(block.tap_pass)
             block.chain_0, block.chain_1 = tap_pass.chain_0, tap_pass.chain_1
-            if not in_place:
+            if not in_place and call_.kept == 0:
                 call(plan.pack, stage)
             q = 0
             while q < block.bn * block.bd * block.bh * block.bw:
