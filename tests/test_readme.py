@@ -19,6 +19,8 @@ def run(source):
             exec(code, names)
             continue
         value = eval(code, names)
+        if value is None:  # of a method that does something
+            continue
         comment = source.splitlines()[node.end_lineno - 1][node.end_col_offset :]
         assert "# ->" in comment, f"{code}: an expression whose value nobody sees"
         assert str(value) == comment.partition("# ->")[2].strip(), code

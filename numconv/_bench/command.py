@@ -16,7 +16,7 @@ import numconv
 from .._cli.errors import CommandError
 from .._cli.files import check_output, write
 from .._cli.progress import progress
-from . import overhead, scaling
+from . import overhead, scaling, training
 from .about import about, heading, notes
 from .settings import Settings
 from .speed import Race
@@ -25,7 +25,7 @@ from .table import Table
 from .tables import means_of, speed_table
 from .workload import Workload
 
-NAMES = (*SUITES, "overhead", "threads")
+NAMES = (*SUITES, "training", "overhead", "threads")
 """All suites, in the order in which they run."""
 
 Part = tuple[Table, dict[str, Any]]
@@ -69,7 +69,7 @@ def _check_only(chosen: Iterable[str], only: str) -> None:
 
 
 def _groups(name: str) -> tuple[Group, ...]:
-    special = {"overhead": overhead.TINY, "threads": scaling.WORKLOADS}
+    special: dict[str, Any] = {"training": training.NETWORKS, "overhead": overhead.TINY, "threads": scaling.WORKLOADS}
     return (Group(name, special[name]),) if name in special else SUITES[name]
 
 
@@ -78,13 +78,15 @@ def _suite(name: str, settings: Settings, markdown: bool) -> Iterator[Part]:
         workloads = tuple(workload for workload in group.workloads if settings.only in workload.name)
         if workloads and name == "overhead":
             yield from _overhead(workloads, settings)
+        elif workloads and name == "training":
+            yield _training(workloads, settings)
         elif workloads and name == "threads":
             yield _scaling(workloads, settings)
         elif workloads:
             yield _speed(replace(group, workloads=workloads), settings, markdown)
 
 
-def _each(title: str, workloads: Sequence[Workload], settings: Settings) -> Iterator[tuple[Workload, Iterator[int]]]:
+def _each(title: str, workloads: Sequence[Any], settings: Settings) -> Iterator[tuple[Any, Iterator[int]]]:
     """Workloads with their rounds, to be used up in turn: one bar shows how far all have come."""
     steps = progress(range(len(workloads) * (settings.rounds + 1)), title)
     for workload in workloads:
@@ -114,6 +116,13 @@ def _overhead(workloads: Sequence[Workload], settings: Settings) -> list[Part]:
         (first, {"title": first.title, "results": [asdict(row) for row in called]}),
         (second, {"title": second.title, "results": [asdict(woken)]}),
     ]
+
+
+def _training(networks: Sequence[Any], settings: Settings) -> Part:
+    each = _each("training", networks, settings)
+    found = [training.measure(network, settings, rounds) for network, rounds in each]
+    table = training.table(found)
+    return table, {"title": table.title, "results": [asdict(row) for row in found]}
 
 
 def _scaling(workloads: Sequence[Workload], settings: Settings) -> Part:
