@@ -119,7 +119,7 @@ FFT, FFT_SLOT = _record("""
 #   chains      output rows of a chain, or chains of a row and pixels of each
 GRADIENT, GRADIENT_SLOT = _record("""
     pack_x pack_g micro finish pad_value
-    OD OH OW W KD KH KW sd sh sw dd lo_w index_d index_h index_w
+    OD OH OW D H W KD KH KW sd sh sw dd dh lo_d lo_h lo_w index_d index_h index_w
     step_h step_w ahead_h ahead_w apart_h apart_w
     channels block_channels taps pixel_bytes row_bytes steps x_parts o_parts x_size g_size item
     filters width negate turn
@@ -130,7 +130,7 @@ GRADIENT, GRADIENT_SLOT = _record("""
 SHARE, SHARE_SLOT = _record("""
     g_n g_d g_h g_w g_f part_bytes
     rows chains first_segment groups
-    element_parts element_part filter_parts filter_part by_channel
+    element_parts element_part filter_parts filter_part by_channel x_run g_run
     chunk_chains chunk_rows line_bytes block_bytes panel_bytes
     at_taps at_starts at_offsets at_lines at_acc at_g at_x
     """)
@@ -139,6 +139,8 @@ SHARE, SHARE_SLOT = _record("""
 WORK, WORK_SLOT = _record("""
     group element_0 elements tiles block_0 blocks panel_0 panels segment
     row_0 rows column_0 columns chains lines fresh
+    ask_at ask_row ask_line ask_lines ask_rows ask_step
+    then_row then_lines then_rows then_step ask_count
     """)
 
 OVERFLOW, NOT_A_NUMBER, SIGNED_ZERO = 1, 2, 4

@@ -28,9 +28,9 @@ from .tables import index_of
 
 SEGMENT = 256
 """Chains of a segment: `kernels.gradient`."""
-BLOCK_CHANNELS, FEW_CHANNELS = 8, 16
-"""Real channels that are packed together, and up to how many all are."""
-PACKED_BYTES, SUMS_BYTES = 256 << 10, 384 << 10
+BLOCK_BYTES = 64
+"""Of the channels of a pixel that are packed together; or of all, if they are no more."""
+PACKED_BYTES, SUMS_BYTES = 320 << 10, 384 << 10
 """Budgets of a chunk's packed pixels and of a job's sums, in a second-level cache."""
 PARTIAL_BYTES = 16 << 20
 """Budget of the sums of segments that wait to be added; those of one segment at least."""
@@ -106,7 +106,7 @@ class Layout:
     @property
     def block_channels(self) -> int:
         """Channels of a packed block."""
-        return self.channels if self.channels * self.steps <= FEW_CHANNELS else BLOCK_CHANNELS // self.steps
+        return min(self.channels, BLOCK_BYTES // (self.steps * self.item))
 
     @property
     def pixel_bytes(self) -> int:
@@ -168,18 +168,21 @@ def chunks(layout: Layout) -> list[Chunk]:
         return Chunk(chains, whole, OW, _lines(layout, count), count * OW * layout.steps)
 
     if pieces == 1:
-        return [of_rows(n * rows, n, 0) for n in (1, 2, 3, 4, 6, 8, 12, 16)]
+        return [of_rows(n * rows, n, 0) for n in (1, 2, 4, 8, 16)]  # a segment begins with one
     parts = [n for n in (1, 2, 4, 8, 16) if n < pieces]
     small = [Chunk(n, 0, n * piece, _lines(layout, 1), n * piece * layout.steps) for n in parts]
-    return small + [of_rows(n, pieces * n, n) for n in (1, 2, 3, 4, 6, 8)]
+    return (
+        small + [of_rows(1, pieces, 1)] + [of_rows(n, pieces * n, n) for n in (2, 4, 8) if SEGMENT % (n * pieces) == 0]
+    )
 
 
 def _lines(layout: Layout, rows: int) -> int:
-    """Lines that so many output rows see at most, wherever planes begin."""
+    """Lines that so many output rows see at most, the first being any multiple of their number."""
     p, (_, ahead, apart) = layout.problem, layout.apart[0]
     OH, span = p.out_spatial[1], (p.kernel[1] - 1) * apart + 1
-    most = min(rows, (rows + OH - 2) // OH + 1)
-    return p.kernel[0] * max((rows - planes) * ahead + planes * span for planes in (1, most))
+    step = gcd(rows, OH)
+    planes = [1 + max(0, -(-(rows + first - OH) // OH)) for first in range(0, OH, step)]
+    return p.kernel[0] * max((rows - count) * ahead + count * span for count in planes)
 
 
 class Blocks(NamedTuple):
@@ -314,7 +317,8 @@ def record(layout: Layout, cpu: Machine) -> Schedule:
     found["pad_value"] = np.array(pads, layout.scalar)
     fields = stages | {name: table.ctypes.data for name, table in found.items()}
     for names, values in (
-        ("OD OH OW", p.out_spatial), ("KD KH KW", p.kernel), ("sd sh sw", p.stride),
+        ("OD OH OW", p.out_spatial), ("D H W", p.spatial), ("lo_d lo_h lo_w", tuple(lo for lo, _ in p.pads)),
+        ("KD KH KW", p.kernel), ("sd sh sw", p.stride),
         ("step_h ahead_h apart_h", layout.apart[0]), ("step_w ahead_w apart_w", layout.apart[1]),
         ("chain_rows pieces piece", layout.chain),
     ):  # fmt: skip
@@ -323,8 +327,9 @@ def record(layout: Layout, cpu: Machine) -> Schedule:
     if layout.o_parts == 2:
         turn = (2 if layout.conjugate_x else 3) if layout.steps == 2 else 0 if layout.conjugate_x else 1
     fields |= {
-        "W": p.spatial[2], "dd": p.dilation[0], "lo_w": p.pads[2][0], "channels": layout.channels,
+        "dd": p.dilation[0], "dh": p.dilation[1], "channels": layout.channels,
         "block_channels": layout.block_channels, "taps": layout.taps, "pixel_bytes": layout.pixel_bytes,
+        "x_size": int(code_of(p.x_dtype)[1]), "g_size": int(code_of(p.w_dtype)[1]),
         "row_bytes": layout.steps * layout.item, "steps": layout.steps, "x_parts": layout.x_parts,
         "o_parts": layout.o_parts, "item": layout.item, "filters": layout.filters, "width": layout.width,
         "negate": negate, "turn": turn, "group_channels": p.group_channels, "group_filters": p.group_filters,
@@ -433,6 +438,7 @@ def launch(
         "part_bytes": part_bytes, "rows": samples * prod(p.out_spatial[:2]), "chains": chains, "groups": p.groups,
         "element_parts": parts[0], "element_part": element_part, "filter_parts": parts[1], "filter_part": filter_part,
         "by_channel": _by_channel(layout, o_strides), "chunk_chains": chunk.chains, "chunk_rows": chunk.rows,
+        "x_run": _run_of(layout, x_strides) if _is_pointwise(p) else 1, "g_run": _run_of(layout, g_strides),
         "line_bytes": line, "block_bytes": chunk.lines * line, "panel_bytes": panel,
     }  # fmt: skip
     share, jobs = written(SHARE_SLOT, fields), p.groups * prod(parts)
@@ -447,6 +453,22 @@ def launch(
     kd, kh, kw, c, f = o_strides
     call[_STRIDES:] = array("q", (*x_strides, c, kd, kh, kw, f))
     return Launch(call, share, jobs, segments, workers, seconds / segments, at["slot"])
+
+
+def _is_pointwise(p: Problem) -> bool:
+    """Whether x is packed as it lies."""
+    return p.kernel == p.stride == (1, 1, 1) and not any(map(any, p.pads))
+
+
+def _run_of(layout: Layout, strides: tuple) -> int:
+    """Output rows, from every multiple of so many on, that lie one behind the other in an array of their strides."""
+    OD, OH, OW = layout.problem.out_spatial
+    n, d, h, w, _ = strides
+    if OH > 1 and h != OW * w:
+        return 1
+    if OD > 1 and d != OH * OW * w:
+        return OH
+    return 1 << 40 if n == OD * OH * OW * w else OD * OH
 
 
 def _by_channel(layout: Layout, o_strides: tuple) -> bool:

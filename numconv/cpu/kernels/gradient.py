@@ -21,6 +21,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from ..records import GRADIENT, SHARE, WORK
+from .gradient_ahead import look_ahead
 from .intrinsics import RecordType, call, call_record, inlined, pointer
 
 SEGMENT = 256
@@ -153,6 +154,7 @@ def job(rows):
             list_steps(plan, share, work, slot)
             call(plan.pack_x, stage)
             call(plan.pack_g, stage)
+            look_ahead(plan, share, work, call_, share.rows)
             call(plan.micro, stage)
             work.fresh = 0
         call(plan.finish, stage)

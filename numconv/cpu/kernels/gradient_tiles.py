@@ -9,6 +9,7 @@ A step is one pixel: one value of x for each element, a vector of the gradient. 
 from __future__ import annotations
 
 from .gradient import share_record, work_record
+from .gradient_ahead import STEPS, ask
 from .intrinsics import SIZES, call_record, pointer
 from .tile import add_stored, load_offsets, outer, steps_of, store, zeros
 
@@ -31,9 +32,11 @@ def micro(scalar, rows, vecs, lanes, fused):
                 for t in range(work.tiles):
                     offsets = load_offsets(rows, slot + share.at_offsets + t * (rows * 8))
                     tile, right = zeros(scalar, rows, vecs, lanes, fused), packed
-                    for k in range(begin, end):
-                        tile = outer(tile, left + taps[k], offsets, right)
-                        right += width
+                    for here in range(begin, end, STEPS):
+                        ask(work)
+                        for k in range(here, min(here + STEPS, end)):
+                            tile = outer(tile, left + taps[k], offsets, right)
+                            right += width
                     here = sums + t * (rows * width)
                     if not first:
                         tile = add_stored(tile, here, every)
