@@ -48,8 +48,13 @@ def last(x, options):
     return x.transpose(0, 2, 1) if options["data_format"] == "channels_first" else x
 
 
-def share_of_bound(found, x, w, bias, options, form):
-    """The largest error as a share of 256 * e * T, T of a tile's inputs."""
+def share_of_bound(*given):
+    """The largest error as a share of its bound."""
+    return shares_of_bound(*given).max()
+
+
+def shares_of_bound(found, x, w, bias, options, form):
+    """Errors as shares of 256 * e * T, T of a tile's inputs."""
     outputs, taps, _ = FORMS[form]
     wide, groups = ("f8" if x.dtype == np.float32 else "g"), options["groups"]
     last_w = (w.transpose(2, 1, 0) if options["data_format"] == "channels_first" else w).astype(wide)
@@ -66,7 +71,7 @@ def share_of_bound(found, x, w, bias, options, form):
             total[:, i : i + outputs, filters] = (largest @ sizes)[:, None]
     info = np.finfo(w.dtype)
     allowed = 128 * float(info.eps) * (total + np.abs(bias)) + taps * C * float(info.smallest_subnormal)
-    return (np.abs(found - (exact + bias)) / allowed).max()
+    return np.abs(found - (exact + bias)) / allowed
 
 
 @pytest.mark.parametrize("data_format", FORMATS)

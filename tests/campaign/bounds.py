@@ -17,8 +17,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 import numconv
 from numconv._problem import KC
 
+from . import fast
 from .budget import Budget
-from .child import calls
+from .child import Outcome, calls
 from .report import Row
 
 DTYPES = ("float16", "float32", "float64", "complex64", "complex128")
@@ -155,17 +156,46 @@ def work(seed: int, worker: int, seconds: float) -> dict[str, Any]:
 
 
 def run(budget: Budget) -> Iterator[Row]:
-    """Rows: problems per type."""
+    """Rows: problems per type by `direct`, in the first half of the time, and per method."""
+    yield from _by_direct(budget)
+    yield from _by_others(budget)
+
+
+def _outcomes(budget: Budget, target: str) -> Iterator[Outcome]:
+    """Of one worker a process, in half of the time."""
     jobs = [
         {
-            "target": f"{__name__}:work", "limit": budget.seconds * 1.5 + 120, "seed": budget.seed, "worker": worker,
-            "seconds": max(0.5, budget.seconds - 3),
+            "target": target, "limit": budget.seconds * 1.5 + 120, "seed": budget.seed, "worker": worker,
+            "seconds": max(0.5, budget.seconds / 2 - 3),
         }
         for worker in range(budget.processes)
     ]  # fmt: skip
+    yield from calls(jobs, budget.processes)
+
+
+def _by_others(budget: Budget) -> Iterator[Row]:
+    what = "bounds, five kinds of data; a sample NaN, inf, 1e30"
+    rows = {name: Row("bounds", f"{name} {what}", 0) for name in fast.CASES}
+    worst = dict.fromkeys(rows, 0.0)
+    for outcome in _outcomes(budget, f"{fast.__name__}:work"):
+        if outcome.died:
+            rows["winograd"].fail(f"{outcome.died}: {outcome.output[-500:]}")
+            continue
+        for name, (count, share) in outcome.value["tally"].items():
+            rows[name].tried += count
+            worst[name] = max(worst[name], share)
+        for name, words in outcome.value["wrong"]:
+            rows[name].fail(words)
+    for name, row in rows.items():
+        row.note = "worst: {worst_share_of_bound:.1%} of the bound"
+        row.figures = {"method": name, "worst_share_of_bound": worst[name]}
+        yield row
+
+
+def _by_direct(budget: Budget) -> Iterator[Row]:
     rows = {dtype: Row("bounds", f"{dtype} within the error bound, five kinds of data", 0) for dtype in DTYPES}
     worst = dict.fromkeys(DTYPES, (0.0, 0.0))
-    for outcome in calls(jobs, budget.processes):
+    for outcome in _outcomes(budget, f"{__name__}:work"):
         if outcome.died:
             rows["float32"].fail(f"{outcome.died}: {outcome.output[-500:]}")
             continue
