@@ -29,6 +29,7 @@ __all__ = [
     "conv_transpose3d",
     "convolve",
     "correlate",
+    "cuda",
     "filter_bank",
     "get_num_threads",
     "grad",
@@ -61,7 +62,7 @@ _MODULES = {
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 if TYPE_CHECKING:
-    from . import banks, grad, layers, reference
+    from . import banks, cuda, grad, layers, reference
     from ._bank import convolve, correlate, filter_bank, plan_filter_bank
     from ._config import show_config
     from ._conv import conv1d, conv2d, conv3d

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from ._arguments import as_array, as_dtype, bank_axes, check_bank_shape, check_threads, kernel_axes, native
 from ._calls import bank_of
+from ._devices import on_gpu, plan_kind
 from ._plan import Engine, Plan, compute
 
 
@@ -29,6 +30,7 @@ def filter_bank(
     overflow: str = "raise",
     method: str = "auto",
     reduce: str | tuple[str, ...] | None = None,
+    device: str | None = None,
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -46,7 +48,7 @@ def filter_bank(
         As SciPy's and NumPy's "same"; see `conv2d` for the others.
     pad_mode : default "symmetric"
         What `scipy.ndimage` calls "reflect", its default.
-    stride, dilation, pad_value, activation, flip, dtype, overflow, method, reduce, threads, out
+    stride, dilation, pad_value, activation, flip, dtype, overflow, method, reduce, device, threads, out
         As of `conv2d`.
 
     Returns
@@ -78,7 +80,8 @@ def filter_bank(
     array([1., 2., 2., 1.])
     """
     options = (stride, padding, dilation, 1, pad_mode, pad_value, "channels_first", activation, flip, dtype)
-    return _filtered("filter_bank", x, filters, axes, (*options, overflow, method, reduce), threads, out, bank=True)
+    where = device, threads, out
+    return _filtered("filter_bank", x, filters, axes, (*options, overflow, method, reduce), where, bank=True)
 
 
 def correlate(
@@ -95,6 +98,7 @@ def correlate(
     dtype: DTypeLike | None = None,
     overflow: str = "raise",
     method: str = "auto",
+    device: str | None = None,
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -108,7 +112,7 @@ def correlate(
         Of one to three axes.
     axes : int or sequence of int, optional
         The axes of x to filter along, in the kernel's order; by default the last ones.
-    stride, padding, dilation, pad_mode, pad_value, activation, dtype, overflow, method, threads, out
+    stride, padding, dilation, pad_mode, pad_value, activation, dtype, overflow, method, device, threads, out
         As of `filter_bank`.
 
     Returns
@@ -128,7 +132,8 @@ def correlate(
     array([-2., -3.,  2.])
     """
     options = (stride, padding, dilation, 1, pad_mode, pad_value, "channels_first", activation, False, dtype)
-    return _filtered("correlate", x, kernel, axes, (*options, overflow, method, None), threads, out, bank=False)
+    where = device, threads, out
+    return _filtered("correlate", x, kernel, axes, (*options, overflow, method, None), where, bank=False)
 
 
 def convolve(
@@ -145,6 +150,7 @@ def convolve(
     dtype: DTypeLike | None = None,
     overflow: str = "raise",
     method: str = "auto",
+    device: str | None = None,
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -152,7 +158,9 @@ def convolve(
 
     Parameters
     ----------
-    x, kernel, axes, stride, padding, dilation, pad_mode, pad_value, activation, dtype, overflow, method, threads, out
+    x, kernel, axes, stride, padding, dilation, pad_mode, pad_value, activation, dtype, overflow, method : optional
+        As of `correlate`.
+    device, threads, out : optional
         As of `correlate`.
 
     Returns
@@ -172,7 +180,8 @@ def convolve(
     array([ 2.,  3., -2.])
     """
     options = (stride, padding, dilation, 1, pad_mode, pad_value, "channels_first", activation, True, dtype)
-    return _filtered("convolve", x, kernel, axes, (*options, overflow, method, None), threads, out, bank=False)
+    where = device, threads, out
+    return _filtered("convolve", x, kernel, axes, (*options, overflow, method, None), where, bank=False)
 
 
 def plan_filter_bank(
@@ -192,6 +201,7 @@ def plan_filter_bank(
     overflow: str = "raise",
     method: str = "auto",
     reduce: str | tuple[str, ...] | None = None,
+    device: str | None = None,
 ) -> Plan:
     """Prepare `filter_bank` for one shape: the method is chosen and the filters are packed once.
 
@@ -203,7 +213,7 @@ def plan_filter_bank(
         Copied.
     x_dtype : dtype, optional
         Of x; by default that of the filters.
-    axes, stride, padding, dilation, pad_mode, pad_value, activation, flip, dtype, overflow, method, reduce
+    axes, stride, padding, dilation, pad_mode, pad_value, activation, flip, dtype, overflow, method, reduce, device
         As of `filter_bank`.
 
     Returns
@@ -224,6 +234,7 @@ def plan_filter_bank(
     (None, 8, 480, 640)
     """
     name = "plan_filter_bank"
+    kind, filters, _ = plan_kind(name, device, filters)
     filters = as_array(name, "filters", filters)
     sizes = check_bank_shape(name, x_shape)
     along = bank_axes(name, sizes, filters.shape, axes)
@@ -234,12 +245,16 @@ def plan_filter_bank(
     options = (stride, padding, dilation, 1, pad_mode, pad_value, "channels_first", activation, flip, dtype)
     dtype = native(name, "filters", filters.dtype) if x_dtype is None else as_dtype(name, "x_dtype", x_dtype)
     problem, frame, w = bank_of(name, sizes, dtype, filters, along, (*options, overflow, method, reduce), bank=True)
-    return Plan(name, problem, frame, w, None)
+    return kind(name, problem, frame, w, None)
 
 
-def _filtered(
-    name: str, x: Any, kernels: Any, axes: Any, options: tuple, threads: Any, out: Any, *, bank: bool
-) -> np.ndarray:
+def _filtered(name: str, x: Any, kernels: Any, axes: Any, options: tuple, where: tuple, *, bank: bool) -> np.ndarray:
+    """`where`: device, threads, out."""
+    device, threads, out = where
+    if (device is not None or type(x) is not np.ndarray) and on_gpu(name, x, device):
+        from .cuda import calls
+
+        return calls.filter_array(name, x, kernels, axes, options, where, bank)
     x = as_array(name, "x", x)
     kernels = as_array(name, "filters" if bank else "kernel", kernels)
     if bank:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ._arguments import as_array, as_dtype, check_plan_shape, check_threads, check_weights, conv_problem, native
+from ._devices import on_gpu, plan_kind
 from ._frames import BankFrame, ConvFrame
 from ._plan import Engine, Plan, compute
 from ._problem import Problem
@@ -47,7 +48,7 @@ def frozen(value: Any) -> Any:
 def _cooked(
     name: str, ndim: int, x_shape: tuple, x_dtype: np.dtype, w: Any, bias: Any, options: tuple, given: Any
 ) -> tuple:
-    """The recipe, also for options that cannot be hashed as they are; `given` are the caller's own weights."""
+    """The recipe, also for options that cannot be hashed as they are; `given`: the caller's own weights, if known."""
     kinds = (None, None) if bias is None else (bias.shape, bias.dtype)
     spelled = repr(options) if any(type(options[i]) is tuple for i in _MAY_BE_TUPLES) else ""
     try:
@@ -55,15 +56,19 @@ def _cooked(
     except TypeError:  # cannot be hashed, or wrong: then it is wrong again
         options = tuple(map(frozen, options))
         found = recipe(name, ndim, x_shape, x_dtype, w.shape, w.dtype, *kinds, repr(options), *options)
-    if w.dtype.kind in "iub" and found[0].compute.kind in "fc":
+    if given is not None and w.dtype.kind in "iub" and found[0].compute.kind in "fc":
         check_weights(name, found[0], given)
     return found
 
 
 def convolve_arrays(
-    name: str, ndim: int, x: Any, w: Any, bias: Any, options: tuple, threads: Any, out: Any
+    name: str, ndim: int, x: Any, w: Any, bias: Any, options: tuple, device: Any, threads: Any, out: Any
 ) -> np.ndarray:
     """`conv1d`, `conv2d` and `conv3d`."""
+    if (device is not None or type(x) is not np.ndarray) and on_gpu(name, x, device):
+        from .cuda import calls
+
+        return calls.convolve_arrays(name, ndim, x, w, bias, options, device, threads, out)
     x = x if type(x) is np.ndarray else as_array(name, "x", x)
     w = w if type(w) is np.ndarray else as_array(name, "w", w)
     if bias is not None and type(bias) is not np.ndarray:
@@ -75,14 +80,15 @@ def convolve_arrays(
     return compute(engine, frame, x, out, threads)
 
 
-def make_plan(name: str, ndim: int, x_shape: Any, w: Any, bias: Any, x_dtype: Any, options: tuple) -> Plan:
+def make_plan(name: str, ndim: int, x_shape: Any, w: Any, bias: Any, x_dtype: Any, options: tuple, device: Any) -> Plan:
     """`plan_conv1d`, `plan_conv2d` and `plan_conv3d`."""
+    kind, w, bias = plan_kind(name, device, w, bias)
     w = as_array(name, "w", w)
     bias = None if bias is None else as_array(name, "bias", bias)
     x_shape = check_plan_shape(name, ndim, x_shape, options[_DATA_FORMAT])
     dtype = native(name, "w", w.dtype) if x_dtype is None else as_dtype(name, "x_dtype", x_dtype)
     problem, frame = _cooked(name, ndim, x_shape, dtype, w, bias, options, w)
-    return Plan(name, problem, frame, canonical_weights(w, ndim, problem.channels_last, options[_FLIP]), bias)
+    return kind(name, problem, frame, canonical_weights(w, ndim, problem.channels_last, options[_FLIP]), bias)
 
 
 def bank_of(

@@ -28,6 +28,7 @@ def conv1d(
     overflow: str = "raise",
     method: str = "auto",
     reduce: str | tuple[str, ...] | None = None,
+    device: str | None = None,
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -74,6 +75,9 @@ def conv1d(
     reduce : {"max", "mean", "ppv"} or a tuple of them, optional
         What is made of each feature map, which is not written: its largest value (NaN if one is), its mean, the
         proportion of positive values. By "direct" or "reference".
+    device : {"cpu", "cuda", "cuda:0", ...}, optional
+        By default where x lies: an array on a GPU (PyTorch, CuPy, Numba, JAX) gives one there, see `numconv.cuda`.
+        "cuda" copies an x of the host to a GPU and the result back.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`, shared among concurrent calls. The result does not
         depend on it.
@@ -119,21 +123,10 @@ def conv1d(
     (array([[1.]], dtype=float32), array([[0.33333334]], dtype=float32))
     """
     options = (
-        stride,
-        padding,
-        dilation,
-        groups,
-        pad_mode,
-        pad_value,
-        data_format,
-        activation,
-        flip,
-        dtype,
-        overflow,
-        method,
+        stride, padding, dilation, groups, pad_mode, pad_value, data_format, activation, flip, dtype, overflow, method,
         reduce,
-    )
-    return convolve_arrays("conv1d", 1, x, w, bias, options, threads, out)
+    )  # fmt: skip
+    return convolve_arrays("conv1d", 1, x, w, bias, options, device, threads, out)
 
 
 def conv2d(
@@ -154,6 +147,7 @@ def conv2d(
     overflow: str = "raise",
     method: str = "auto",
     reduce: str | tuple[str, ...] | None = None,
+    device: str | None = None,
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -201,6 +195,9 @@ def conv2d(
     reduce : {"max", "mean", "ppv"} or a tuple of them, optional
         What is made of each feature map, which is not written: its largest value (NaN if one is), its mean, the
         proportion of positive values. By "direct" or "reference".
+    device : {"cpu", "cuda", "cuda:0", ...}, optional
+        By default where x lies: an array on a GPU (PyTorch, CuPy, Numba, JAX) gives one there, see `numconv.cuda`.
+        "cuda" copies an x of the host to a GPU and the result back.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`, shared among concurrent calls. The result does not
         depend on it.
@@ -264,21 +261,10 @@ def conv2d(
     [0.0, 0.0, 3.0, 3.0, 0.0, 0.0]
     """
     options = (
-        stride,
-        padding,
-        dilation,
-        groups,
-        pad_mode,
-        pad_value,
-        data_format,
-        activation,
-        flip,
-        dtype,
-        overflow,
-        method,
+        stride, padding, dilation, groups, pad_mode, pad_value, data_format, activation, flip, dtype, overflow, method,
         reduce,
-    )
-    return convolve_arrays("conv2d", 2, x, w, bias, options, threads, out)
+    )  # fmt: skip
+    return convolve_arrays("conv2d", 2, x, w, bias, options, device, threads, out)
 
 
 def conv3d(
@@ -299,6 +285,7 @@ def conv3d(
     overflow: str = "raise",
     method: str = "auto",
     reduce: str | tuple[str, ...] | None = None,
+    device: str | None = None,
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -343,6 +330,9 @@ def conv3d(
     reduce : {"max", "mean", "ppv"} or a tuple of them, optional
         What is made of each feature map, which is not written: its largest value (NaN if one is), its mean, the
         proportion of positive values. By "direct" or "reference".
+    device : {"cpu", "cuda", "cuda:0", ...}, optional
+        By default where x lies: an array on a GPU (PyTorch, CuPy, Numba, JAX) gives one there, see `numconv.cuda`.
+        "cuda" copies an x of the host to a GPU and the result back.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`, shared among concurrent calls. The result does not
         depend on it.
@@ -383,18 +373,7 @@ def conv3d(
     array([8., 8.])
     """
     options = (
-        stride,
-        padding,
-        dilation,
-        groups,
-        pad_mode,
-        pad_value,
-        data_format,
-        activation,
-        flip,
-        dtype,
-        overflow,
-        method,
+        stride, padding, dilation, groups, pad_mode, pad_value, data_format, activation, flip, dtype, overflow, method,
         reduce,
-    )
-    return convolve_arrays("conv3d", 3, x, w, bias, options, threads, out)
+    )  # fmt: skip
+    return convolve_arrays("conv3d", 3, x, w, bias, options, device, threads, out)

@@ -30,6 +30,7 @@ def plan_conv1d(
     overflow: str = "raise",
     method: str = "auto",
     reduce: str | tuple[str, ...] | None = None,
+    device: str | None = None,
 ) -> Plan:
     """Prepare `conv1d` for one shape of sample: the method is chosen and the weights are packed once.
 
@@ -43,7 +44,7 @@ def plan_conv1d(
         Of x; by default that of w.
     stride, padding, dilation, groups, pad_mode, pad_value, data_format, activation, flip, dtype, overflow : optional
         As of `conv1d`.
-    method, reduce : optional
+    method, reduce, device : optional
         As of `conv1d`.
 
     Returns
@@ -80,7 +81,7 @@ def plan_conv1d(
         method,
         reduce,
     )
-    return make_plan("plan_conv1d", 1, x_shape, w, bias, x_dtype, options)
+    return make_plan("plan_conv1d", 1, x_shape, w, bias, x_dtype, options, device)
 
 
 def plan_conv2d(
@@ -102,6 +103,7 @@ def plan_conv2d(
     overflow: str = "raise",
     method: str = "auto",
     reduce: str | tuple[str, ...] | None = None,
+    device: str | None = None,
 ) -> Plan:
     """Prepare `conv2d` for one shape of sample: the method is chosen and the weights are packed once.
 
@@ -115,7 +117,7 @@ def plan_conv2d(
         Of x; by default that of w.
     stride, padding, dilation, groups, pad_mode, pad_value, data_format, activation, flip, dtype, overflow : optional
         As of `conv2d`.
-    method, reduce : optional
+    method, reduce, device : optional
         As of `conv2d`.
 
     Returns
@@ -152,7 +154,7 @@ def plan_conv2d(
         method,
         reduce,
     )
-    return make_plan("plan_conv2d", 2, x_shape, w, bias, x_dtype, options)
+    return make_plan("plan_conv2d", 2, x_shape, w, bias, x_dtype, options, device)
 
 
 def plan_conv3d(
@@ -174,6 +176,7 @@ def plan_conv3d(
     overflow: str = "raise",
     method: str = "auto",
     reduce: str | tuple[str, ...] | None = None,
+    device: str | None = None,
 ) -> Plan:
     """Prepare `conv3d` for one shape of sample: the method is chosen and the weights are packed once.
 
@@ -187,7 +190,7 @@ def plan_conv3d(
         Of x; by default that of w.
     stride, padding, dilation, groups, pad_mode, pad_value, data_format, activation, flip, dtype, overflow : optional
         As of `conv3d`.
-    method, reduce : optional
+    method, reduce, device : optional
         As of `conv3d`.
 
     Returns
@@ -224,4 +227,4 @@ def plan_conv3d(
         method,
         reduce,
     )
-    return make_plan("plan_conv3d", 3, x_shape, w, bias, x_dtype, options)
+    return make_plan("plan_conv3d", 3, x_shape, w, bias, x_dtype, options, device)

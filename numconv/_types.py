@@ -32,6 +32,8 @@ _NAMES_ELSEWHERE = {
 
 _WEIGHTS = {"filter_bank": "filters", "plan_filter_bank": "filters", "correlate": "kernel", "convolve": "kernel"}
 
+_DLPACK_GPU = (2, 13)  # kDLCUDA, kDLCUDAManaged
+
 LARGEST_OPTION = 2**31 - 1
 """Strides, dilations and paddings up to this keep every index of the compiled code within 64 bits."""
 
@@ -219,8 +221,8 @@ def _refuse(name: str, argument: str, value: Any) -> None:
         reason = f"its mask would be ignored: pass {argument}.filled(...), or convolve the data and the mask apart"
     elif isinstance(value, np.matrix):
         reason = f"it keeps two axes whatever is done to it: pass np.asarray({argument})"
-    elif _on_gpu(value):
-        reason = "GPU support is not part of this version: copy it to the host first"
+    elif lies_on_gpu(value):
+        reason = "it lies on a GPU, where x does not: copy it to the host, or x to the GPU"
     elif hasattr(value, "todense"):
         reason = "sparse arrays are not supported: pass its todense()"
     else:
@@ -232,11 +234,17 @@ def _kind(value: object) -> str:
     return "None" if value is None else f"of type {type(value).__module__}.{type(value).__qualname__}"
 
 
-def _on_gpu(value: Any) -> bool:
+def lies_on_gpu(value: Any) -> bool:
+    """Whether memory of a GPU is behind an object: by ``__cuda_array_interface__``, or by DLPack."""
     try:
-        return hasattr(value, "__cuda_array_interface__")
+        if hasattr(value, "__cuda_array_interface__"):
+            return True
+        place = getattr(value, "__dlpack_device__", None)
+        return callable(place) and int(place()[0]) in _DLPACK_GPU
     except RuntimeError:  # PyTorch, for a tensor on the GPU that requires a gradient
         return True
+    except (TypeError, ValueError, BufferError):
+        return False
 
 
 def check_weights(name: str, problem: Problem, w: np.ndarray) -> None:

@@ -32,9 +32,12 @@ def test_signatures():
         "stride padding dilation groups pad_mode pad_value data_format activation flip dtype overflow method reduce"
     )
     for name in ("conv1d", "conv2d", "conv3d"):
-        assert list(inspect.signature(getattr(numconv, name)).parameters) == f"x w bias {options} threads out".split()
+        assert (
+            list(inspect.signature(getattr(numconv, name)).parameters)
+            == f"x w bias {options} device threads out".split()
+        )
         plan = inspect.signature(getattr(numconv, f"plan_{name}")).parameters
-        assert list(plan) == f"x_shape w bias x_dtype {options}".split()
+        assert list(plan) == f"x_shape w bias x_dtype {options} device".split()
 
 
 def test_every_public_name_is_there_and_nothing_heavy_is_imported():

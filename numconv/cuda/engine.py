@@ -1,0 +1,73 @@
+"""A problem with its weights on a device, and its launches, each prepared once for the strides it is called with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .._frames import BankFrame, ConvFrame
+from .._problem import Problem
+from .._views import canonical
+from . import generic
+from .arrays import NUMBA, Given, upload
+from .launch import Launch, on, prepare
+from .places import Place
+
+Frame = ConvFrame | BankFrame
+Bound = list[tuple[Launch, tuple[tuple[str, int], ...]]]
+"""Launches, each with its pointers: whose they are, and how many bytes behind its first element."""
+
+
+class Engine:
+    """Weights on a device. Several threads may call one at once; at worst, two prepare the same launch.
+
+    Launches belong to the problem, and are kept with it by the strides of all arrays: their addresses are those of a
+    call.
+    """
+
+    def __init__(
+        self, name: str, problem: Problem, w: Place | np.ndarray, bias: Place | np.ndarray | None, device: int
+    ):
+        """`w` is canonical: on the host, or where it lies on the device, which the caller keeps."""
+        self.name, self.problem, self.device = name, problem, device
+        self._kept: list[Any] = []
+        self.w = self._placed(w)
+        self.bias = None if bias is None else self._placed(bias)
+        self.table = self._placed(generic.border_table(problem)) if generic.has_borders(problem) else self.w
+        self._bases = {"w": self.w.address, "table": self.table.address}
+        if self.bias is not None:
+            self._bases["bias"] = self.bias.address
+        strides = (self.w.view.strides, None if self.bias is None else self.bias.view.strides)
+        self._kind = (device, *strides)
+
+    def _placed(self, array: Place | np.ndarray) -> Place:
+        if isinstance(array, Place):
+            return array
+        self._kept.append(upload(np.ascontiguousarray(array), self.device))
+        return Place.of(NUMBA.describe(self._kept[-1]))
+
+    def run(self, frame: Frame, x: Given, out: Given, stream: int) -> None:
+        """Queue all kernels of a call, on arrays that do not overlap."""
+        kept, key = self.problem.schedules, ("cuda", self._kind, frame, x.shape, x.strides, out.strides)
+        bound: Bound | None = kept.get(key)
+        if bound is None:
+            bound = kept[key] = self._prepared(frame, Place.of(x), Place.of(out))
+        bases = self._bases | {"x": x.address, "out": out.address}
+        with on(self.device):
+            for launch, pointers in bound:
+                launch(stream, tuple(bases[whose] + offset for whose, offset in pointers))
+
+    def _prepared(self, frame: Frame, x: Place, out: Place) -> Bound:
+        if isinstance(frame, ConvFrame):
+            runs = [(x.view, frame.axes, out.view, frame.axes)]
+        else:
+            runs = list(frame.runs(x.view, out.view))
+        bases, bound = self._bases | {"x": x.address, "out": out.address}, []
+        for source, x_axes, target, o_axes in runs:
+            places = {"x": x.seen(canonical(source, x_axes)), "out": out.seen(canonical(target, o_axes))}
+            places |= {"w": self.w, "table": self.table} | ({} if self.bias is None else {"bias": self.bias})
+            job, pointers = generic.job(self.problem, places)
+            offsets = tuple((whose, places[whose].address - bases[whose]) for whose in pointers)
+            bound.append((prepare(job, self.device), offsets))
+        return bound

@@ -1,0 +1,26 @@
+"""What a factory returns: a kernel before it is compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+Argument = tuple[str, int]
+
+
+class Kernel(NamedTuple):
+    """A kernel and what its compiler and launcher have to know.
+
+    `arguments`: (dtype, 0) is a pointer to such elements, (dtype, n) a tuple of n numbers, each an argument of its own.
+    `threads` of a block; `blocks` that are to fit a multiprocessor, which bounds the registers.
+    """
+
+    function: Callable
+    arguments: tuple[Argument, ...]
+    threads: int
+    blocks: int = 1
+
+
+def storage_of(dtype: str) -> str:
+    """The dtype of the elements that kernels see: complex ones are pairs."""
+    return {"complex64": "float32", "complex128": "float64"}.get(dtype, dtype)

@@ -1,0 +1,111 @@
+"""Kernels made ready to be launched: by cuda-core where it is there, by Numba, or in Numba's simulator.
+
+``prepare`` does whatever takes time; what it returns is called with a stream and the addresses of a call, allocates
+nothing and waits for nothing, so that a CUDA graph can record it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from itertools import chain
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import compile as compiler
+from .compile import Parameter
+from .extra import simulated
+
+Launch = Callable[[int, tuple[int, ...]], None]
+"""launch(stream, addresses): of the first elements of all pointers, in order."""
+Extent = tuple[int, int]
+"""Bytes before and behind an address between which a kernel may access memory; only the simulator looks at it."""
+
+
+class Job(NamedTuple):
+    """A kernel with all that does not change from call to call: the grid, and numbers behind the pointers."""
+
+    factory: str
+    parameters: tuple[Parameter, ...]
+    grid: tuple[int, int, int]
+    numbers: tuple[tuple, ...]
+    extents: tuple[Extent, ...]
+
+
+def prepare(job: Job, device: int) -> Launch:
+    """Compile, or load, and bind."""
+    if simulated():
+        return _simulated(job)
+    with on(device):
+        return _by_core(job, device)
+
+
+@contextmanager
+def on(device: int) -> Iterator[None]:
+    """With a device current, and the one that was current before afterwards."""
+    if simulated():
+        yield
+        return
+    from cuda.bindings import driver
+    from cuda.core import Device
+
+    error, before = driver.cuCtxGetDevice()
+    found = error == driver.CUresult.CUDA_SUCCESS
+    if not found or int(before) != device:
+        Device(device).set_current()
+    try:
+        yield
+    finally:
+        if found and int(before) != device:
+            Device(int(before)).set_current()
+
+
+def _simulated(job: Job) -> Launch:
+    from numba import cuda
+
+    from .ops_simulated import Pointer
+
+    kernel = compiler.make(job.factory, *job.parameters)
+    compiled = cuda.jit(kernel.function)
+    storages = [dtype for dtype, count in kernel.arguments if not count]
+
+    def launch(stream: int, addresses: tuple[int, ...]) -> None:
+        pointers = map(Pointer.to, storages, addresses, *zip(*job.extents, strict=True))
+        compiled[job.grid, kernel.threads](*pointers, *job.numbers)
+
+    return launch
+
+
+def _by_core(job: Job, device: int) -> Launch:
+    """About 3 microseconds: numbers as NumPy scalars, an object for the grid that is made once."""
+    from cuda.core import LaunchConfig
+    from cuda.core import launch as start
+
+    entry, kernel = _loaded(device, job.factory, *job.parameters)
+    config = LaunchConfig(grid=job.grid, block=(kernel.threads, 1, 1))
+    kinds = [np.dtype(dtype).type for dtype, count in kernel.arguments if count]
+    numbers = tuple(chain.from_iterable(map(kind, values) for kind, values in zip(kinds, job.numbers, strict=True)))
+
+    def launch(stream: int, addresses: tuple[int, ...]) -> None:
+        start(_stream(stream), config, entry, *addresses, *numbers)
+
+    return launch
+
+
+@lru_cache(maxsize=4096)
+def _loaded(device: int, factory: str, *parameters: Parameter) -> tuple[Any, Any]:
+    """(the kernel on a device, what it was made of)."""
+    from cuda.core import Device, ObjectCode
+
+    arch = Device(device).compute_capability
+    entry, code = compiler.cubin((arch.major, arch.minor), factory, *parameters)
+    return ObjectCode.from_cubin(code).get_kernel(entry), compiler.make(factory, *parameters)
+
+
+@lru_cache(maxsize=64)
+def _stream(handle: int) -> Any:
+    from cuda.core import Stream
+
+    return Stream.from_handle(handle)

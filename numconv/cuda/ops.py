@@ -1,0 +1,37 @@
+"""What kernels need beside plain Python, with two faces: instructions of a GPU, and Python for the simulator.
+
+Kernels import nothing of a backend but this and Numba's `cuda` (indices of threads, shared and local memory, the
+barrier). Memory of the caller is a *pointer*: an address that only `reader` and `writer` look behind, at an offset in
+elements. All that is compiled into one kernel is specialised by these factories:
+
+    reader(storage, scalar)           load(pointer, offset): an element of dtype `storage` as a `scalar`
+    writer(storage, scalar)           store(pointer, offset, value)
+    multiply_add(scalar)              f(a, b, c): a*b + c, fused for floats, modulo 2**64 for integers
+    unrolled(body, scalar, size)      micro(acc, a, at, b, bt): `body` without loops, its accumulators in registers
+    placing(scalar)                   place(array, at, value), without Python's negative indices
+    device(function)                  a function that kernels call
+
+and `divide` (non-negative int32), `nearest` (half to even), `exponential`, `hyperbolic`, `normal`; `ALIGNED`, the
+alignment of shared arrays.
+
+`body(acc, a, b, fma)` is plain Python, run once while a kernel is compiled: its loops leave no trace but instructions.
+`acc` is a list of values to update in place; ``a(offset, n)`` and ``b(offset, n)`` are n neighbours in the two arrays,
+`offset` an int beyond the place given at run time.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from .extra import simulated
+
+SIMULATED = simulated()
+_face: Any = import_module(".ops_simulated" if SIMULATED else ".ops_gpu", __package__)
+
+ALIGNED = _face.ALIGNED
+device, divide, multiply_add, placing, reader = (
+    _face.device, _face.divide, _face.multiply_add, _face.placing, _face.reader,
+)  # fmt: skip
+unrolled, writer, nearest = _face.unrolled, _face.writer, _face.nearest
+exponential, hyperbolic, normal = _face.exponential, _face.hyperbolic, _face.normal

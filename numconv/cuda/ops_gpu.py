@@ -1,0 +1,185 @@
+"""The face of `ops` that is compiled: intrinsics written in LLVM and PTX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import cuda
+from numba.cuda import types
+from numba.cuda.extending import intrinsic
+
+ALIGNED = 16
+
+_INT32, _INT64 = ir.IntType(32), ir.IntType(64)
+_FLOAT, _DOUBLE = ir.FloatType(), ir.DoubleType()
+_GLOBAL = 1  # LLVM's number of the address space
+
+
+def numba_type(name: str) -> Any:
+    """Numba's type of a scalar, or of an element in memory; bool is a byte, float16 two."""
+    return getattr(types, {"bool": "uint8", "float16": "uint16"}.get(name, name))
+
+
+def device(function: Callable) -> Any:
+    """A function that kernels call."""
+    return cuda.jit(device=True)(function)
+
+
+def reader(storage: str, scalar: str) -> Any:
+    """Loads by the read-only path: nothing that a kernel reads is written by it."""
+
+    @intrinsic
+    def load(typing: Any, pointer: Any, offset: Any) -> tuple:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            place = builder.gep(_global(builder, args[0]), [args[1]])
+            value = builder.load(place)
+            value.set_metadata("invariant.load", builder.module.add_metadata([]))
+            return _converted(builder, value, storage, scalar)
+
+        return numba_type(scalar)(types.CPointer(numba_type(storage)), types.int64), generate
+
+    return load
+
+
+def writer(storage: str, scalar: str) -> Any:
+    """Stores; integers are cut to the width of `storage`."""
+
+    @intrinsic
+    def store(typing: Any, pointer: Any, offset: Any, value: Any) -> tuple:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            value = args[2]
+            if storage == "float16":
+                kind = ir.FunctionType(ir.IntType(16), [_FLOAT])
+                value = builder.call(ir.InlineAsm(kind, "cvt.rn.f16.f32 $0, $1;", "=h,f"), [value])
+            elif storage != scalar and scalar in ("int64", "uint64"):
+                bits = numba_type(storage).bitwidth
+                value = value if bits == 64 else builder.trunc(value, ir.IntType(bits))
+            builder.store(value, builder.gep(_global(builder, args[0]), [args[1]]))
+            return context.get_dummy_value()
+
+        pointer_type = types.CPointer(numba_type(storage))
+        return types.void(pointer_type, types.int64, numba_type(scalar)), generate
+
+    return store
+
+
+def multiply_add(scalar: str) -> Any:
+    """One instruction for floats, never two."""
+
+    @intrinsic
+    def step(typing: Any, a: Any, b: Any, c: Any) -> tuple:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            if scalar in ("int64", "uint64"):
+                return builder.add(builder.mul(args[0], args[1]), args[2])
+            return builder.fma(*args)
+
+        kind = numba_type(scalar)
+        return kind(kind, kind, kind), generate
+
+    return step
+
+
+def unrolled(body: Callable, scalar: str, size: int) -> Any:
+    """`size` accumulators are loaded, updated and stored: registers, as every index is constant."""
+    kind = numba_type(scalar)
+
+    @intrinsic
+    def micro(typing: Any, acc: Any, a: Any, at: Any, b: Any, bt: Any) -> tuple:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            data = [
+                context.make_array(array)(context, builder, value=args[i]).data
+                for i, array in zip((0, 1, 3), (acc, a, b), strict=True)
+            ]
+            slots = [builder.gep(data[0], [ir.Constant(_INT64, i)]) for i in range(size)]
+            values = [builder.load(slot) for slot in slots]
+            sources = [
+                _neighbours(builder, builder.gep(array, [builder.sext(start, _INT64)]), kind.bitwidth // 8)
+                for array, start in ((data[1], args[2]), (data[2], args[4]))
+            ]
+            body(values, *sources, builder.fma)
+            for slot, value in zip(slots, values, strict=True):
+                builder.store(value, slot)
+            return context.get_dummy_value()
+
+        return types.void(acc, a, types.int32, b, types.int32), generate
+
+    return micro
+
+
+def placing(scalar: str) -> Any:
+    """A store without the test for negative indices that Python's has."""
+
+    @intrinsic
+    def place(typing: Any, array: Any, at: Any, value: Any) -> tuple:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            data = context.make_array(array)(context, builder, value=args[0]).data
+            builder.store(args[2], builder.gep(data, [builder.sext(args[1], _INT64)]))
+            return context.get_dummy_value()
+
+        return types.void(array, types.int32, numba_type(scalar)), generate
+
+    return place
+
+
+@intrinsic
+def divide(typing: Any, a: Any, b: Any) -> tuple:
+    """The quotient of int32 that are not negative: a third of the instructions of 64 bits."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.udiv(*args)
+
+    return types.int32(types.int32, types.int32), generate
+
+
+@intrinsic
+def nearest(typing: Any, value: Any) -> tuple:
+    """The nearest whole number of a float64, half to even."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.FunctionType(_DOUBLE, [_DOUBLE])
+        return builder.call(ir.InlineAsm(kind, "cvt.rni.f64.f64 $0, $1;", "=d,d"), args)
+
+    return types.float64(types.float64), generate
+
+
+# Of float64, whatever the type of a result: errors of 1, 2 and 5 units in the last place, for float32 less than one.
+exponential, hyperbolic, normal = cuda.libdevice.exp, cuda.libdevice.tanh, cuda.libdevice.normcdf
+
+
+def _global(builder: Any, pointer: Any) -> Any:
+    return builder.addrspacecast(pointer, ir.PointerType(pointer.type.pointee, _GLOBAL))
+
+
+def _neighbours(builder: Any, base: Any, item_bytes: int) -> Callable[[int, int], list]:
+    """Values behind `base`, in vector loads where there are 16 bytes and the place allows them."""
+
+    def load(offset: int, n: int) -> list:
+        place = builder.gep(base, [ir.Constant(_INT64, offset)])
+        if n == 1:
+            return [builder.load(place)]
+        vector = ir.VectorType(place.type.pointee, n)
+        values = builder.load(builder.bitcast(place, vector.as_pointer()))
+        values.align = n * item_bytes
+        return [builder.extract_element(values, ir.Constant(_INT32, i)) for i in range(n)]
+
+    return load
+
+
+def _converted(builder: Any, value: Any, storage: str, scalar: str) -> Any:
+    """An element as a scalar, by one rounding."""
+    if storage == "float16":
+        kind = ir.FunctionType(_FLOAT, [ir.IntType(16)])
+        value, storage = builder.call(ir.InlineAsm(kind, "cvt.f32.f16 $0, $1;", "=f,h"), [value]), "float32"
+    if storage.startswith("float"):
+        if storage == scalar:
+            return value
+        return builder.fpext(value, _DOUBLE) if scalar == "float64" else builder.fptrunc(value, _FLOAT)
+    unsigned = storage == "bool" or storage.startswith("u")
+    if scalar.startswith("float"):
+        target = _DOUBLE if scalar == "float64" else _FLOAT
+        return builder.uitofp(value, target) if unsigned else builder.sitofp(value, target)
+    if value.type.width == 64:
+        return value
+    return builder.zext(value, _INT64) if unsigned else builder.sext(value, _INT64)

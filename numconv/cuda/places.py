@@ -1,0 +1,54 @@
+"""Where arrays lie on a device: views that are never read, and the addresses that belong to them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .arrays import Given
+from .kernels.kernel import storage_of
+
+
+class Place(NamedTuple):
+    """`view` has the shape, strides and dtype of an array whose first element is at `address` on the device."""
+
+    view: np.ndarray
+    address: int
+
+    @classmethod
+    def of(cls, given: Given) -> Place:
+        """The whole array."""
+        return cls(given.shadow(), given.address)
+
+    def seen(self, view: np.ndarray) -> Place:
+        """A view of this one."""
+        return Place(view, self.address + _first(view) - _first(self.view))
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """Strides in elements as kernels see them: complex ones are pairs."""
+        item_bytes = np.dtype(storage_of(self.view.dtype.name)).itemsize
+        return tuple(stride // item_bytes for stride in self.view.strides)
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """Bytes before and behind the address that belong to the view."""
+        ends = [(n - 1) * stride for n, stride in zip(self.view.shape, self.view.strides, strict=True) if n > 1]
+        return sum(end for end in ends if end < 0), sum(end for end in ends if end > 0) + self.view.itemsize
+
+    @property
+    def even(self) -> bool:
+        """Whether all elements are aligned: kernels count in elements."""
+        item_bytes = np.dtype(storage_of(self.view.dtype.name)).itemsize
+        strides = [stride for n, stride in zip(self.view.shape, self.view.strides, strict=True) if n > 1]
+        return not any(number % item_bytes for number in (self.address, *strides))
+
+    def overlaps(self, other: Place) -> bool:
+        """Whether the two may share memory."""
+        (low, high), (first, last) = self.extent, other.extent
+        return self.address + low < other.address + last and other.address + first < self.address + high
+
+
+def _first(view: np.ndarray) -> int:
+    return view.__array_interface__["data"][0]

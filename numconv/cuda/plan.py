@@ -1,0 +1,82 @@
+"""Plans for a GPU: packed weights and launches that are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from .._plan import Plan
+from .._problem import Problem
+from .arrays import library_of
+from .calls import engine_of
+from .engine import Engine, Frame
+from .extra import require
+from .sources import Source, number_of
+from .weights import Operand, described
+
+
+def maker(name: str, device: str | None, w: Any, bias: Any) -> tuple[Callable[..., Plan], Any, Any]:
+    """(what makes a plan for a GPU, its weights on the host): weights on a GPU are fetched from there."""
+    require(name)
+    libraries = library_of(w), library_of(bias)
+    number = number_of(device)
+    if device is None and libraries[0] is not None:
+        number = described(name, "w", libraries[0], w).device
+    w, bias = (
+        value if library is None else library.fetch(value) for library, value in zip(libraries, (w, bias), strict=True)
+    )
+    return partial(DevicePlan, device=number), w, bias
+
+
+class DevicePlan(Plan):
+    """A plan whose weights are on a GPU; called with arrays on that GPU, or on the host, from where they are copied.
+
+    Made by the functions that make a `Plan`, with ``device="cuda"``. A call with arrays on the GPU queues kernels on
+    the caller's stream and returns; the first for given shapes and strides compiles what is not compiled yet. Later
+    ones can be recorded in a CUDA graph, with ``out=``.
+    """
+
+    def __init__(
+        self, name: str, problem: Problem, frame: Frame, w: np.ndarray, bias: np.ndarray | None, device: int = 0
+    ) -> None:
+        """`w` is canonical and on the host; what is kept of it is a copy."""
+        require(name)
+        w, bias = np.array(w), None if bias is None else np.array(bias)
+        self._given = (name, problem, frame, w, bias, device)
+        self._name, self._problem, self._frame = name, problem, frame
+        weights = Operand(w.shape, w.dtype, w, None, w)
+        added = None if bias is None else Operand(bias.shape, bias.dtype, bias, None, bias)
+        self._device_engine: Engine = engine_of(name, problem, weights, w, added, device)
+
+    def __call__(self, x: Any, out: Any = None, threads: int | None = None) -> Any:
+        """Compute the result for x, as `Plan` does; `threads` has no meaning here."""
+        source = Source.of(self._name, x, f"cuda:{self._device_engine.device}")
+        if source.dtype.newbyteorder("=") != self._problem.x_dtype:
+            raise TypeError(
+                f"{self._name}: x is {source.dtype}, but this plan was made for x_dtype={self._problem.x_dtype}; "
+                f"convert x, or make another plan"
+            )
+        if not self._frame.accepts(source.shape):
+            wanted = str(self._frame.expected()[0]).replace("None", "N")
+            raise ValueError(f"{self._name}: x has shape {source.shape}, but this plan was made for {wanted}")
+        return source.compute(self._device_engine, self._frame, out)
+
+    @property
+    def method(self) -> str:
+        """The only one: "direct"."""
+        return "direct"
+
+    @property
+    def workspace_bytes(self) -> int:
+        """None is needed."""
+        return 0
+
+    def explain(self) -> str:
+        """Return how it is computed."""
+        return f"{self}\n  direct     on GPU {self._device_engine.device}: the only one"
+
+    def __reduce__(self) -> tuple:
+        return DevicePlan, self._given

@@ -1,0 +1,107 @@
+"""Samples and results of a call: on the host, from where they are copied and to where, or on a GPU."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._arguments import as_array, check_out
+from .._types import native
+from .arrays import NUMBA, Given, Library, library_of, upload
+from .engine import Engine, Frame
+from .places import Place
+from .weights import described
+
+
+class Source(NamedTuple):
+    """x: `library` is None on the host."""
+
+    name: str
+    value: Any
+    library: Library | None
+    given: Given | None
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    device: int
+
+    @classmethod
+    def of(cls, name: str, x: Any, device: str | None) -> Source:
+        """An argument; `device` says where one of the host is computed."""
+        library = library_of(x)
+        if library is None:
+            host = as_array(name, "x", x)
+            return cls(name, host, None, None, host.shape, host.dtype, number_of(device))
+        given = described(name, "x", library, x)
+        if device is not None and ":" in device and number_of(device) != given.device:
+            raise ValueError(f"{name}: device is {device!r}, but x is on GPU {given.device}")
+        return cls(name, x, library, given, given.shape, given.dtype, given.device)
+
+    def compute(self, engine: Engine, frame: Frame, out: Any) -> Any:
+        """The result: where x is, and of its library."""
+        shape, dtype = frame.out_shape(self.shape), engine.problem.result
+        if self.given is None or self.library is None:
+            return self._from_host(engine, frame, shape, out)
+        if out is None:
+            out = self.library.empty(shape, dtype, self.device)
+            target = self.library.describe(out)
+        else:
+            target = self._given_out(out, shape, dtype)
+        x, place = Place.of(self.given), Place.of(target)
+        if not (x.even and place.even):
+            raise NotImplementedError(f"{self.name}: x or out is not aligned to its elements; copy it")
+        stream = self.library.stream(self.value, self.device)
+        if 0 in shape:
+            return out
+        if any(place.overlaps(other) for other in (x, engine.w, engine.bias) if other is not None):
+            apart = self.library.empty(shape, dtype, self.device)
+            engine.run(frame, self.given, self.library.describe(apart), stream)
+            self.library.assign(out, apart)
+        else:
+            engine.run(frame, self.given, target, stream)
+        return out
+
+    def _from_host(self, engine: Engine, frame: Frame, shape: tuple[int, ...], out: Any) -> np.ndarray:
+        result = engine.problem.result
+        if out is None:
+            out = np.empty(shape, result)
+        else:
+            check_out(self.name, out, shape, result)
+        if 0 in shape:
+            return out
+        x = upload(np.ascontiguousarray(self.value, native(self.name, "x", self.dtype)), self.device)
+        y = NUMBA.empty(shape, result, self.device)
+        engine.run(frame, NUMBA.describe(x), NUMBA.describe(y), 0)
+        out[...] = y.copy_to_host()
+        return out
+
+    def _given_out(self, out: Any, shape: tuple[int, ...], dtype: np.dtype) -> Given:
+        """As `check_out`, of an array on the device of x."""
+        library = library_of(out)
+        if library is None:
+            kind = f"{type(out).__module__}.{type(out).__qualname__}"
+            raise TypeError(f"{self.name}: out is of type {kind}, expected an array on the GPU, as x is")
+        given = described(self.name, "out", library, out)
+        if given.shape != shape:
+            raise ValueError(f"{self.name}: out has shape {given.shape}, but the result has {shape}")
+        if given.dtype != dtype:
+            raise ValueError(f"{self.name}: out has dtype {given.dtype}, but the result has {dtype}")
+        if given.device != self.device:
+            raise ValueError(f"{self.name}: out is on GPU {given.device} but x is on GPU {self.device}")
+        if not given.writable:
+            raise ValueError(f"{self.name}: out (shape {shape}) is read-only, expected an array that can be written")
+        return given
+
+
+def number_of(device: str | None) -> int:
+    """The number in "cuda:1"; of "cuda" the current device's."""
+    from .extra import simulated
+
+    _, colon, number = (device or "cuda").partition(":")
+    if colon:
+        return int(number)
+    if simulated():
+        return 0
+    from numba import cuda
+
+    return int(cuda.get_current_device().id)

@@ -1,0 +1,70 @@
+"""Arrays on the device of the tests, the reference beside it, and what is small enough for the simulator."""
+
+import ctypes
+
+import numpy as np
+import pytest
+from numba import cuda
+
+import numconv
+from numconv.cuda import generic
+from numconv.cuda.extra import simulated, trouble
+
+from ..problems import any_strides, arrays, poisoned, random_case, same_bits
+
+if trouble():
+    pytest.skip(f"no GPU: {trouble()}", allow_module_level=True)
+
+CONV = {1: numconv.conv1d, 2: numconv.conv2d, 3: numconv.conv3d}
+MANY = 6000 if simulated() else 10**7
+"""Products that a test may take: the simulator makes 50,000 a second."""
+
+if simulated():
+    generic.THREADS = 32
+
+
+def few(case, size):
+    """Whether the reference's result of `size` elements took few enough products."""
+    return size * int(np.prod(case.kernel)) * case.channels // case.groups <= MANY
+
+
+class Simulated:
+    """Memory of the host that says it is a GPU's, which it is in the simulator."""
+
+    def __init__(self, array):
+        self.host = array
+
+    @property
+    def __cuda_array_interface__(self):
+        interface = dict(self.host.__array_interface__)
+        return interface | {"strides": self.host.strides, "version": 3, "stream": None}
+
+    def copy_to_host(self):
+        return self.host
+
+
+def to_device(array):
+    """A copy on the device; in the simulator with the same strides, also negative ones and gaps."""
+    if not simulated():
+        return cuda.to_device(array)
+    if not array.size:
+        return Simulated(array.copy())
+    low, high = np.lib.array_utils.byte_bounds(array)
+    memory = np.frombuffer(bytearray((ctypes.c_char * (high - low)).from_address(low)), np.uint8)
+    offset = array.__array_interface__["data"][0] - low
+    return Simulated(np.ndarray(array.shape, array.dtype, memory, offset, array.strides))
+
+
+def check(case, x, w, bias, **options):
+    """Equal bits as the reference's, into a poisoned array of the device; False for too large a problem."""
+    conv = CONV[case.ndim]
+    expected = conv(x, w, bias, **case.keywords, method="reference")
+    if not few(case, expected.size):
+        return False
+    out = to_device(poisoned(expected.shape, expected.dtype))
+    assert conv(to_device(x), w, bias, **case.keywords, out=out, **options) is out
+    assert same_bits(out.copy_to_host(), expected), case
+    return True
+
+
+__all__ = ["CONV", "any_strides", "arrays", "check", "few", "random_case", "same_bits", "simulated", "to_device"]
