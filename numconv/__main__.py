@@ -129,8 +129,8 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
         "threads. All that takes part runs in turn: numconv, PyTorch, ONNX Runtime, OpenCV and SciPy where they are "
         "installed, a loop of multiply-adds, and a copy.",
     )
-    suites = "layers, float64, depthwise, images, separable, banks, signals, reductions, long, large, "
-    suites += "complex, integers, training, overhead, threads"
+    suites = "layers, float64, transposed, gradients, depthwise, images, separable, banks, signals, reductions, long, "
+    suites += "large, complex, integers, training, overhead, threads"
     bench.add_argument("suites", nargs="*", metavar="SUITE", help=f"{suites} (default: all of them, some minutes)")
     bench.add_argument("--quick", action="store_true", help="3 rounds rather than 15: a first impression")
     bench.add_argument("--threads", type=_count, metavar="N", help="for all libraries (default: numconv's)")

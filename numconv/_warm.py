@@ -89,7 +89,7 @@ def kernels_for(dtypes: Any, ndims: Iterable[int]) -> list[Kernel]:
             for problem in _problems(dtype, ndim):
                 found |= dict.fromkeys(_kernels(problem))
     if found:
-        found[peak_kernel()] = None  # `Plan.explain` asks for it
+        found |= dict.fromkeys((peak_kernel(), direct.PHASES))  # for `Plan.explain` and transposed convolutions
     return list(found)
 
 

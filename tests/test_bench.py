@@ -11,6 +11,7 @@ import pytest
 
 from numconv.__main__ import main
 from numconv._bench import overhead, passive_threads, peers, rounds, scaling, speed
+from numconv._bench.backward import InputGradient, Transposed
 from numconv._bench.contender import Contender, difference, ours
 from numconv._bench.rounds import Entry, interleave
 from numconv._bench.settings import Settings
@@ -85,6 +86,24 @@ def test_reductions_are_compared_with_those_of_pytorch(monkeypatch):
         assert {way.name for way in race.ways} == {"torch"} and not race.failed
     monkeypatch.undo()
     assert not peers.contenders_of("scipy", replace(BANK, reduce=("max",)), *BANK.arrays(), 1)
+
+
+@pytest.mark.parametrize("kind", [Transposed, InputGradient])
+def test_what_goes_the_other_way_is_compared_with_pytorch(kind, monkeypatch):
+    """In both layouts, along one axis and two; shapes and operations are those of the arrays."""
+    pytest.importorskip("torch")
+    monkeypatch.setattr(peers, "load", lambda name, load=peers.load: load(name) if name == "torch" else None)
+    options = {"n": 2, "channels": 4, "filters": 6, "groups": 2, "stride": 2, "padding": 1}
+    for spatial, kernel, last in (((9, 8), (3, 2), True), ((9, 8), (3, 2), False), ((9,), (4,), False)):
+        workload = kind("there", spatial, kernel, channels_last=last, **options)
+        x, w = workload.arrays()
+        assert workload.call(x, w)().shape == workload.plan(w)(x).shape
+        race = speed.Race(workload, SETTINGS)
+        assert {way.name for way in race.ways} == {"torch"} and not race.failed
+    monkeypatch.undo()
+    assert not peers.contenders_of("scipy", workload, x, w, 1)
+    plain = kind("plain", (9,), (3,), channels=2, filters=5)
+    assert plain.flops == 2 * 3 * 2 * 5 * (9 if kind is Transposed else 7)
 
 
 # ---- rounds

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .backward import InputGradient, Transposed
 from .workload import Workload
 
 
@@ -144,6 +145,38 @@ SHORTS = (
     _bank("bank.8x5x5", (1024, 1024), 8, 5, **_EXACT, w_dtype="int8"),
 )
 
+
+def _up(name: str, size: int, channels: int, filters: int, k: int, stride: int = 2, **more: Any) -> Transposed:
+    """Square; by default padded so that the size is multiplied by the stride."""
+    padding = more.pop("padding", (k - stride) // 2)
+    more |= {"channels": channels, "filters": filters, "stride": stride, "padding": padding}
+    return Transposed(name, (size, size), (k, k), **more)
+
+
+UPWARD = (
+    _up("unet.up1", 28, 1024, 512, 2),
+    _up("unet.up2", 56, 512, 256, 2),
+    _up("unet.up3", 112, 256, 128, 2),
+    _up("unet.up4", 196, 128, 64, 2),
+    _up("dcgan.1", 4, 1024, 512, 4, n=8),
+    _up("dcgan.2", 8, 512, 256, 4, n=8),
+    _up("dcgan.3", 16, 256, 128, 4, n=8),
+    _up("pix2pix.up", 64, 256, 64, 4),
+    _up("decoder.3x3", 56, 128, 64, 3, padding=1),
+    _up("decoder.3x3_s1", 56, 64, 64, 3, 1),
+)
+"""Up-convolutions of networks that draw."""
+
+
+def _gradients(workloads: Iterable[Workload]) -> tuple[InputGradient, ...]:
+    """With respect to the inputs; those of a network's first layer are seldom asked for."""
+    return tuple(
+        InputGradient(**vars(workload) | {"name": f"{workload.name}.dx"})
+        for workload in workloads
+        if workload.channels > 3
+    )
+
+
 SUITES: dict[str, tuple[Group, ...]] = {
     "layers": (
         Group("float32, 60 flop/byte and more, channels_last", DENSE, {"of roofline": 0.92, "best peer": 1.05}),
@@ -156,6 +189,18 @@ SUITES: dict[str, tuple[Group, ...]] = {
     "float64": (
         Group("float64, channels_last", _typed(DENSE, "float64"), {"of peak": 0.88, "torch": 1.6}),
         Group("float64, channels_first", _typed(_first(DENSE), "float64"), {"of peak": 0.88, "torch": 1.6}),
+    ),
+    "transposed": (
+        Group("transposed, float32, channels_last", UPWARD, {"of peak": 0.85, "torch": 1.1}),
+        Group("transposed, float32, channels_first", _first(UPWARD), {"of peak": 0.8, "torch": 1.1}),
+        Group("transposed, float64, channels_last", _typed(UPWARD, "float64"), {"of peak": 0.85, "torch": 1.6}),
+    ),
+    "gradients": (
+        Group("input gradients, float32, channels_last", _gradients(DENSE + THIN), {"of peak": 0.8, "torch": 1.1}),
+        Group(
+            "input gradients, float32, channels_first", _gradients(_first(DENSE + THIN)), {"of peak": 0.8, "torch": 1.1}
+        ),
+        Group("input gradients, float64, channels_last", _gradients(_typed(DENSE + THIN, "float64")), {"torch": 1.8}),
     ),
     "depthwise": (
         Group("depthwise and grouped, float32, channels_last", DEPTHWISE + GROUPED, {"best peer": 1.3}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -30,6 +30,8 @@ class Workload:
     separable : each filter is a product of a column and a row.
     yardsticks : other ways through numconv to be timed beside it, by the names in `yardsticks.YARDSTICKS`.
     """
+
+    operation: ClassVar[str] = "convolution"
 
     name: str
     spatial: tuple[int, ...]

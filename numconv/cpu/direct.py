@@ -183,7 +183,7 @@ _MICRO = {
 }  # fmt: skip
 _JOB = dict.fromkeys(("pixels", "rows", "rolling", "planes"), "pixel_job.job")
 _JOB |= {"filters": "job.job", "channels": "channels.job"}
-WORKER = ("worker.worker",)
+WORKER, PHASES = ("worker.worker",), ("phases.job",)
 
 
 def kernels_of(p: Problem, layout: Layout | Channels, cpu: Machine) -> dict[str, tuple]:

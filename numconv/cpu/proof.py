@@ -129,7 +129,7 @@ def packing(schedule: Schedule, code: str, pack: Pack) -> int:
 
 def phases(piece: Piece) -> int:
     """The address of the proved kernel that runs several calls as one; 0 where it failed twice."""
-    kernel = ("phases.job",)
+    kernel = direct.PHASES
 
     def attempt() -> int:
         address = cache.address(*kernel)

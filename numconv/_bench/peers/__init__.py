@@ -47,8 +47,7 @@ def versions() -> dict[str, str]:
 
 
 def contenders_of(peer: str, workload: Workload, x: np.ndarray, w: np.ndarray, threads: int) -> list[Contender]:
-    """All ways of one peer: none where it is not installed or cannot do it. Only PyTorch has reductions besides."""
+    """All ways of one peer, if it is installed and can do it. PyTorch alone does more than convolutions."""
     adapter = load(peer)
-    return (
-        [] if adapter is None or (workload.reduce and peer != "torch") else adapter.contenders(workload, x, w, threads)
-    )
+    more = workload.reduce or workload.operation != "convolution"
+    return [] if adapter is None or (more and peer != "torch") else adapter.contenders(workload, x, w, threads)

@@ -38,7 +38,7 @@ def contenders(workload: Workload, x: np.ndarray, w: np.ndarray, threads: int) -
     if workload.ndim < 3:
         data, weights = (tensor.contiguous(memory_format=torch.channels_last) for tensor in (data, weights))
         ways.append(_way(workload, data, weights, 2, "channels_last"))
-        if x.dtype == np.float32 and _can_pack():
+        if x.dtype == np.float32 and workload.operation == "convolution" and _can_pack():
             ways.append(_packed(workload, data, weights))
     return ways
 
@@ -65,15 +65,40 @@ def _array(workload: Workload) -> Callable[[Any], np.ndarray]:
 
 
 def _way(workload: Workload, data: Any, weights: Any, ndim: int, name: str) -> Contender:
-    padding, stride, dilation = _geometry(workload, ndim)
-    function = getattr(torch.nn.functional, f"conv{ndim}d")
+    compute = _OPERATIONS[workload.operation](workload, data, weights, ndim)
 
     def run() -> Any:
         with torch.inference_mode():
-            maps = function(data, weights, None, stride, padding, dilation, workload.groups)
+            maps = compute()
             return _reduced(workload, maps) if workload.reduce else maps
 
     return Contender("torch", run, _array(workload), name, packed=False)
+
+
+def _convolution(workload: Workload, data: Any, weights: Any, ndim: int) -> Callable[[], Any]:
+    padding, stride, dilation = _geometry(workload, ndim)
+    function = getattr(torch.nn.functional, f"conv{ndim}d")
+    return lambda: function(data, weights, None, stride, padding, dilation, workload.groups)
+
+
+def _transposed(workload: Workload, data: Any, weights: Any, ndim: int) -> Callable[[], Any]:
+    padding, stride, dilation = _geometry(workload, ndim)
+    function = getattr(torch.nn.functional, f"conv_transpose{ndim}d")
+    return lambda: function(data, weights, None, stride, padding, 0, workload.groups, dilation)
+
+
+def _input_gradient(workload: Workload, data: Any, weights: Any, ndim: int) -> Callable[[], Any]:
+    """As autograd has it computed: the input counts by its shape and format alone."""
+    padding, stride, dilation = _geometry(workload, ndim)
+    kinds = torch.channels_last, torch.contiguous_format
+    kind = next(kind for kind in kinds if data.is_contiguous(memory_format=kind))
+    sizes = [1] * (ndim - workload.ndim) + list(workload.spatial)
+    held = torch.empty((workload.n, workload.channels, *sizes), dtype=data.dtype).contiguous(memory_format=kind)
+    options = (stride, padding, dilation, False, [0] * ndim, workload.groups, [True, False, False])
+    return lambda: torch.ops.aten.convolution_backward(data, held, weights, None, *options)[0]
+
+
+_OPERATIONS = {"convolution": _convolution, "transposed": _transposed, "input gradient": _input_gradient}
 
 
 def _reduced(workload: Workload, maps: Any) -> list[Any]:
