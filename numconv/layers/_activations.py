@@ -12,6 +12,7 @@ import numpy as np
 
 from .._conv import conv1d
 from .._types import choice
+from ..cpu import maps
 
 Pass = Callable[[np.ndarray, Any, np.ndarray], np.ndarray]
 
@@ -24,7 +25,7 @@ class Function:
     ----------
     name : Keras's.
     forward : x to y.
-    backward : (dL/dy, x, y) to dL/dx; x may be None unless `looks_at_input`.
+    backward : (dL/dy, x, y) to dL/dx, which may take the place of dL/dy; x may be None unless `looks_at_input`.
     looks_at_input : the derivative does not follow from the output alone.
     fused : numconv's convolutions apply it as they store their results.
     """
@@ -52,8 +53,12 @@ def _softmax_back(grad: np.ndarray, x: Any, y: np.ndarray, axis: int = -1) -> np
     return y * (grad - (grad * y).sum(axis=axis, keepdims=True))
 
 
-def _relu_back(grad: np.ndarray, x: Any, y: np.ndarray, slope: float = 0.0) -> np.ndarray:
-    return np.where(y <= 0, grad * grad.dtype.type(slope) if slope else grad.dtype.type(0), grad)
+def _relu_back(grad: np.ndarray, x: Any, y: np.ndarray) -> np.ndarray:
+    return np.where(y <= 0, grad.dtype.type(0), grad) if maps.rectify_back(grad, y) is None else grad
+
+
+def _leaky_relu_back(grad: np.ndarray, x: Any, y: np.ndarray) -> np.ndarray:
+    return np.where(y < 0, grad * grad.dtype.type(0.2), grad)
 
 
 def _share(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -80,7 +85,7 @@ FUNCTIONS = {
     for function in (
         Function("linear", lambda x: x, lambda grad, x, y: grad),
         _fused("relu", _relu_back),
-        _fused("leaky_relu", partial(_relu_back, slope=0.2)),
+        _fused("leaky_relu", _leaky_relu_back),
         _fused("sigmoid", lambda grad, x, y: grad * (y * (1 - y))),
         _fused("tanh", lambda grad, x, y: grad * (1 - y * y)),
         _fused("silu", _silu_back, looks_at_input=True),

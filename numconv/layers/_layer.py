@@ -81,7 +81,7 @@ class Layer:
         raise NotImplementedError
 
     def backward(self, grad: np.ndarray, needs_input: bool = True) -> np.ndarray | None:
-        """From dL/dy to dL/dx, or None unless it is needed; `gradients` are filled on the way."""
+        """From dL/dy, which is used up, to dL/dx, or None unless it is needed; `gradients` are filled on the way."""
         raise NotImplementedError
 
     # ---- what they have in common

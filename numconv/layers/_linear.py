@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import grad as gradients
 from .._types import choice
+from ..cpu import maps
 from ._activations import Function, function
 from ._initializers import draw, initializer
 from ._layer import DATA_FORMATS, Layer
@@ -82,16 +83,27 @@ class Linear(Layer):
 
     def backward(self, grad: np.ndarray, needs_input: bool = True) -> np.ndarray | None:
         """From dL/dy to dL/dx."""
-        _, inner, y = self._kept or self._take_kept()
-        return self.backward_inside(self._function.backward(grad, inner, y), needs_input)
+        x, inner, y = self._take_kept()
+        sums = None
+        if self.activation == "relu" and self.data_format == "channels_last":
+            sums = maps.rectify_back(grad, y)  # one pass for the activation and the bias
+        if sums is None:
+            grad = self._function.backward(grad, inner, y)
+        return self._inwards(x, grad, needs_input, sums)
 
     def backward_inside(self, grad: np.ndarray, needs_input: bool = True) -> np.ndarray | None:
         """From the gradient before the activation, where a loss knows it."""
         x, _, _ = self._take_kept()
+        return self._inwards(x, grad, needs_input)
+
+    def _inwards(
+        self, x: np.ndarray, grad: np.ndarray, needs_input: bool, sums: np.ndarray | None = None
+    ) -> np.ndarray | None:
+        """Gradients of kernel and bias (`sums`, where they are known), and of the input."""
         if self.trainable:
             self.gradients = [self._kernel_gradient(x, grad)]
             if self.use_bias:
-                self.gradients.append(gradients.bias(grad, data_format=self.data_format))
+                self.gradients.append(gradients.bias(grad, data_format=self.data_format) if sums is None else sums)
         return self._input_gradient(x.shape, grad) if needs_input else None
 
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .._types import choice
+from ..cpu import maps
 from ._layer import Layer
 from ._linear import data_format_of
 from ._sizes import Shape, output_size, pads, per_axis, shown
@@ -108,27 +109,41 @@ class MaxPooling(Pooling):
         """The largest of each window."""
         x = self._view(x)
         out, widths = self._geometry(x)
-        padded = _padded(x, widths, -np.inf)
-        first, *others = self._windows(padded, out)
-        y = first.copy()
-        for values in others:
-            np.maximum(y, values, out=y)
+        y = np.empty((len(x), *out, x.shape[-1]), x.dtype)
+        if not maps.largest(x, self._record(x, out, widths), y):
+            first, *others = self._windows(_padded(x, widths, -np.inf), out)
+            np.copyto(y, first)
+            for values in others:
+                np.maximum(y, values, out=y)
         if training:
-            self._kept = padded, widths, y
+            self._kept = x, widths, y
         return self._unview(y)
 
     def backward(self, grad: np.ndarray, needs_input: bool = True) -> np.ndarray | None:
         """To the largest."""
-        padded, widths, y = self._take_kept()
+        x, widths, y = self._take_kept()
         if not needs_input:
             return None
-        grad, to = self._view(grad), np.zeros(padded.shape, padded.dtype)
-        missing = np.ones(y.shape, bool)
-        for values, place in zip(self._windows(padded, y.shape[1:-1]), self._windows(to, y.shape[1:-1]), strict=True):
+        grad, to = self._view(grad), np.empty(x.shape, x.dtype)
+        if maps.largest_back(x, y, grad, self._record(x, y.shape[1:-1], widths), to):
+            return to
+        return self._unview(self._backward_by_numpy(x, widths, y, grad))
+
+    def _record(self, x: np.ndarray, out: tuple[int, ...], widths: tuple[tuple[int, int], ...]) -> np.ndarray:
+        before = tuple(lo for lo, _ in widths)
+        return maps.windows_record(x.shape[1:-1], out, self.pool_size, self.strides, before, x.shape[-1])
+
+    def _backward_by_numpy(
+        self, x: np.ndarray, widths: tuple[tuple[int, int], ...], y: np.ndarray, grad: np.ndarray
+    ) -> np.ndarray:
+        """The same for arrays that lie otherwise."""
+        padded, out = _padded(x, widths, -np.inf), y.shape[1:-1]
+        to, missing = np.zeros(padded.shape, padded.dtype), np.ones(y.shape, bool)
+        for values, place in zip(self._windows(padded, out), self._windows(to, out), strict=True):
             here = (values == y) & missing
             place += np.where(here, grad, 0)
             missing &= ~here
-        return self._unview(_cropped(to, widths))
+        return _cropped(to, widths)
 
 
 class AveragePooling(Pooling):
