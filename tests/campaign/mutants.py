@@ -25,7 +25,7 @@ from .report import Row
 
 ALL = (
     "test_arguments.py", "test_direct.py", "test_same_bits.py", "test_values.py", "test_types.py", "test_reference.py",
-    "test_guard.py",
+    "test_guard.py", "test_fft.py", "test_separable.py", "test_winograd.py", "test_winograd_rows.py", "test_reduce.py",
 )  # fmt: skip
 """The tests that see kernels."""
 LIMIT = 900.0
