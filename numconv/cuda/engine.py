@@ -9,7 +9,7 @@ import numpy as np
 from .._frames import BankFrame, ConvFrame
 from .._problem import Problem
 from .._views import canonical
-from . import generic
+from . import generic, methods
 from .arrays import NUMBA, Given, upload
 from .launch import Launch, on, prepare
 from .places import Place
@@ -67,7 +67,8 @@ class Engine:
         for source, x_axes, target, o_axes in runs:
             places = {"x": x.seen(canonical(source, x_axes)), "out": out.seen(canonical(target, o_axes))}
             places |= {"w": self.w, "table": self.table} | ({} if self.bias is None else {"bias": self.bias})
-            job, pointers = generic.job(self.problem, places)
+            kernel = methods.chosen(self.name, self.problem, places["x"], places["out"])
+            job, pointers = methods.KERNELS[kernel].job(self.problem, places)
             offsets = tuple((whose, places[whose].address - bases[whose]) for whose in pointers)
             bound.append((prepare(job, self.device), offsets))
         return bound

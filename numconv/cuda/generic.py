@@ -17,9 +17,9 @@ MOST = 65535
 
 
 def refusal(problem: Problem, x: Place, out: Place) -> str:
-    """Why it cannot compute a problem; never, but for sizes beyond its indices."""
+    """Why it does not compute a problem: only for sizes beyond its indices."""
     largest = max(prod(problem.out_spatial), problem.filters)
-    return "at most 2**31 - 1 results of a filter and filters" if largest >= 2**31 else ""
+    return "only up to 2**31 - 1 pixels of a map" if largest >= 2**31 else ""
 
 
 def job(problem: Problem, places: dict[str, Place]) -> tuple[Job, tuple[str, ...]]:

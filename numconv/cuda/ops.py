@@ -1,6 +1,6 @@
 """What kernels need beside plain Python, with two faces: instructions of a GPU, and Python for the simulator.
 
-Kernels import nothing of a backend but this and Numba's `cuda` (indices of threads, shared and local memory, the
+Kernels import nothing of a backend but this and Numba's `cuda` (indices of threads, arrays in registers, the
 barrier). Memory of the caller is a *pointer*: an address that only `reader` and `writer` look behind, at an offset in
 elements. All that is compiled into one kernel is specialised by these factories:
 
@@ -8,11 +8,12 @@ elements. All that is compiled into one kernel is specialised by these factories
     writer(storage, scalar)           store(pointer, offset, value)
     multiply_add(scalar)              f(a, b, c): a*b + c, fused for floats, modulo 2**64 for integers
     unrolled(body, scalar, size)      micro(acc, a, at, b, bt): `body` without loops, its accumulators in registers
-    placing(scalar)                   place(array, at, value), without Python's negative indices
+    shared(scalar, size)              array(): memory of a block, the same for all of its threads
+    placing(scalar), taking(scalar)   place(array, at, value), take(array, at): without Python's negative indices
+    putting(scalar, first, n)         put(array, at, acc): n accumulators from `first` on, in stores of 16 bytes
     device(function)                  a function that kernels call
-
-and `divide` (non-negative int32), `nearest` (half to even), `exponential`, `hyperbolic`, `normal`; `ALIGNED`, the
-alignment of shared arrays.
+`sync_warp` (which all threads of a block have to call), `divide` (int32 that are not negative), `nearest` (half to
+even), `exponential`, `hyperbolic`, `normal`.
 
 `body(acc, a, b, fma)` is plain Python, run once while a kernel is compiled: its loops leave no trace but instructions.
 `acc` is a list of values to update in place; ``a(offset, n)`` and ``b(offset, n)`` are n neighbours in the two arrays,
@@ -29,9 +30,9 @@ from .extra import simulated
 SIMULATED = simulated()
 _face: Any = import_module(".ops_simulated" if SIMULATED else ".ops_gpu", __package__)
 
-ALIGNED = _face.ALIGNED
 device, divide, multiply_add, placing, reader = (
     _face.device, _face.divide, _face.multiply_add, _face.placing, _face.reader,
 )  # fmt: skip
-unrolled, writer, nearest = _face.unrolled, _face.writer, _face.nearest
+putting, taking, unrolled, writer = _face.putting, _face.taking, _face.unrolled, _face.writer
+nearest, shared, sync_warp = _face.nearest, _face.shared, _face.sync_warp
 exponential, hyperbolic, normal = _face.exponential, _face.hyperbolic, _face.normal

@@ -7,14 +7,12 @@ from typing import Any
 
 from llvmlite import ir
 from numba import cuda
-from numba.cuda import types
+from numba.cuda import cgutils, types
 from numba.cuda.extending import intrinsic
-
-ALIGNED = 16
 
 _INT32, _INT64 = ir.IntType(32), ir.IntType(64)
 _FLOAT, _DOUBLE = ir.FloatType(), ir.DoubleType()
-_GLOBAL = 1  # LLVM's number of the address space
+_GLOBAL, _SHARED = 1, 3  # LLVM's numbers of address spaces
 
 
 def numba_type(name: str) -> Any:
@@ -81,8 +79,8 @@ def multiply_add(scalar: str) -> Any:
     return step
 
 
-def unrolled(body: Callable, scalar: str, size: int) -> Any:
-    """`size` accumulators are loaded, updated and stored: registers, as every index is constant."""
+def unrolled(body: Callable, scalar: str, size: int, fresh: bool = False) -> Any:
+    """`size` accumulators are loaded (`fresh`: zeros), updated and stored: registers, as every index is constant."""
     kind = numba_type(scalar)
 
     @intrinsic
@@ -93,7 +91,7 @@ def unrolled(body: Callable, scalar: str, size: int) -> Any:
                 for i, array in zip((0, 1, 3), (acc, a, b), strict=True)
             ]
             slots = [builder.gep(data[0], [ir.Constant(_INT64, i)]) for i in range(size)]
-            values = [builder.load(slot) for slot in slots]
+            values = [ir.Constant(slot.type.pointee, 0.0) if fresh else builder.load(slot) for slot in slots]
             sources = [
                 _neighbours(builder, builder.gep(array, [builder.sext(start, _INT64)]), kind.bitwidth // 8)
                 for array, start in ((data[1], args[2]), (data[2], args[4]))
@@ -106,6 +104,37 @@ def unrolled(body: Callable, scalar: str, size: int) -> Any:
         return types.void(acc, a, types.int32, b, types.int32), generate
 
     return micro
+
+
+def shared(scalar: str, size: int) -> Any:
+    """Of 16 bytes' alignment."""
+    kind = numba_type(scalar)
+
+    @intrinsic
+    def array(typing: Any) -> tuple:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            name = builder.module.get_unique_name(f"shared_{scalar}_{size}")
+            memory = cgutils.add_global_variable(
+                builder.module, ir.ArrayType(context.get_data_type(kind), size), name, addrspace=_SHARED
+            )
+            memory.align = 16
+            memory.initializer = ir.Constant(memory.type.pointee, ir.Undefined)
+            data = builder.bitcast(
+                builder.addrspacecast(memory, ir.PointerType(memory.type.pointee)),
+                context.get_data_type(kind).as_pointer(),
+            )
+            found = context.make_array(signature.return_type)(context, builder)
+            item_bytes = kind.bitwidth // 8
+            number = lambda value: context.get_constant(types.intp, value)  # noqa: E731
+            context.populate_array(
+                found, data=data, shape=[number(size)], strides=[number(item_bytes)], itemsize=number(item_bytes),
+                meminfo=None,
+            )  # fmt: skip
+            return found._getvalue()
+
+        return types.Array(kind, 1, "C")(), generate
+
+    return array
 
 
 def placing(scalar: str) -> Any:
@@ -121,6 +150,54 @@ def placing(scalar: str) -> Any:
         return types.void(array, types.int32, numba_type(scalar)), generate
 
     return place
+
+
+def taking(scalar: str) -> Any:
+    """A load without that test."""
+
+    @intrinsic
+    def take(typing: Any, array: Any, at: Any) -> tuple:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            data = context.make_array(array)(context, builder, value=args[0]).data
+            return builder.load(builder.gep(data, [builder.sext(args[1], _INT64)]))
+
+        return numba_type(scalar)(array, types.int32), generate
+
+    return take
+
+
+def putting(scalar: str, first: int, n: int) -> Any:
+    """Stores n accumulators, 16 bytes at a time."""
+    item_bytes = numba_type(scalar).bitwidth // 8
+    lanes = 16 // item_bytes
+
+    @intrinsic
+    def put(typing: Any, array: Any, at: Any, acc: Any) -> tuple:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            target, source = (
+                context.make_array(kind)(context, builder, value=args[i]).data for i, kind in ((0, array), (2, acc))
+            )
+            target = builder.gep(target, [builder.sext(args[1], _INT64)])
+            vector = ir.VectorType(target.type.pointee, lanes)
+            for i in range(0, n, lanes):
+                values = ir.Constant(vector, ir.Undefined)
+                for j in range(lanes):
+                    value = builder.load(builder.gep(source, [ir.Constant(_INT64, first + i + j)]))
+                    values = builder.insert_element(values, value, ir.Constant(_INT32, j))
+                place = builder.gep(target, [ir.Constant(_INT64, i)])
+                stored = builder.store(values, builder.bitcast(place, vector.as_pointer()))
+                stored.align = 16
+            return context.get_dummy_value()
+
+        return types.void(array, types.int32, acc), generate
+
+    return put
+
+
+@device
+def sync_warp() -> None:
+    """The barrier of 32 threads."""
+    cuda.syncwarp()
 
 
 @intrinsic

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import math
+import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import reference
-
-ALIGNED = None  # which the simulator refuses to be told
 
 
 class Pointer(NamedTuple):
@@ -74,16 +73,34 @@ def multiply_add(scalar: str) -> Callable:
     return lambda a, b, c: _whole(int(a) * int(b) + int(c), scalar)
 
 
-def unrolled(body: Callable, scalar: str, size: int) -> Callable:
+def unrolled(body: Callable, scalar: str, size: int, fresh: bool = False) -> Callable:
     """The body itself."""
     fused = multiply_add(scalar)
 
     def micro(acc: np.ndarray, a: np.ndarray, at: int, b: np.ndarray, bt: int) -> None:
-        values = list(acc[:size])
+        values = [acc.dtype.type(0)] * size if fresh else list(acc[:size])
         body(values, _neighbours(a, int(at)), _neighbours(b, int(bt)), fused)
         acc[:size] = values
 
     return micro
+
+
+def shared(scalar: str, size: int) -> Callable:
+    """One array for all threads of a block, full of NaN."""
+    name = object()
+
+    def array() -> np.ndarray:
+        block: Any = threading.current_thread()._manager  # type: ignore[attr-defined]
+        with _lock:
+            arrays = block.__dict__.setdefault("arrays", {})
+            if name not in arrays:
+                arrays[name] = np.full(size, np.nan, scalar)
+            return arrays[name]
+
+    return array
+
+
+_lock = threading.Lock()
 
 
 def placing(scalar: str) -> Callable:
@@ -95,6 +112,34 @@ def placing(scalar: str) -> Callable:
         array[at] = value
 
     return place
+
+
+def taking(scalar: str) -> Callable:
+    """A load at an index that is not negative."""
+
+    def take(array: np.ndarray, at: int) -> Any:
+        if at < 0:
+            raise IndexError(at)
+        return array[at]
+
+    return take
+
+
+def putting(scalar: str, first: int, n: int) -> Callable:
+    """Stores where 16 bytes are aligned."""
+
+    def put(array: np.ndarray, at: int, acc: np.ndarray) -> None:
+        if at * array.itemsize % 16 or not 0 <= at <= len(array) - n:
+            raise IndexError(at)
+        array[at : at + n] = acc[first : first + n]
+
+    return put
+
+
+def sync_warp() -> None:
+    """All threads of the block: kernels call it where all of them come by."""
+    thread: Any = threading.current_thread()
+    thread.syncthreads()
 
 
 def divide(a: Any, b: Any) -> Any:

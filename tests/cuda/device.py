@@ -1,13 +1,15 @@
 """Arrays on the device of the tests, the reference beside it, and what is small enough for the simulator."""
 
 import ctypes
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 from numba import cuda
 
 import numconv
-from numconv.cuda import generic
+import numconv._calls
+from numconv.cuda import generic, methods, stencil
 from numconv.cuda.extra import simulated, trouble
 
 from ..problems import any_strides, arrays, poisoned, random_case, same_bits
@@ -20,7 +22,7 @@ MANY = 6000 if simulated() else 10**7
 """Products that a test may take: the simulator makes 50,000 a second."""
 
 if simulated():
-    generic.THREADS = 32
+    generic.THREADS = stencil.THREADS = 32
 
 
 def few(case, size):
@@ -55,6 +57,30 @@ def to_device(array):
     return Simulated(np.ndarray(array.shape, array.dtype, memory, offset, array.strides))
 
 
+@contextmanager
+def only(name):
+    """With one kernel for all that it computes, and `generic` for the rest; yields how often it was taken."""
+    taken, kernels, method = [], dict(methods.KERNELS), methods.KERNELS[name]
+
+    class Counted:
+        refusal = staticmethod(method.refusal)
+
+        @staticmethod
+        def job(*arguments):
+            taken.append(1)
+            return method.job(*arguments)
+
+    methods.KERNELS.clear()
+    methods.KERNELS.update({name: Counted, "generic": generic})
+    numconv._calls.recipe.cache_clear()  # launches are kept with problems
+    try:
+        yield taken
+    finally:
+        methods.KERNELS.clear()
+        methods.KERNELS.update(kernels)
+        numconv._calls.recipe.cache_clear()
+
+
 def check(case, x, w, bias, **options):
     """Equal bits as the reference's, into a poisoned array of the device; False for too large a problem."""
     conv = CONV[case.ndim]
@@ -67,4 +93,15 @@ def check(case, x, w, bias, **options):
     return True
 
 
-__all__ = ["CONV", "any_strides", "arrays", "check", "few", "random_case", "same_bits", "simulated", "to_device"]
+__all__ = [
+    "CONV",
+    "any_strides",
+    "arrays",
+    "check",
+    "few",
+    "only",
+    "random_case",
+    "same_bits",
+    "simulated",
+    "to_device",
+]

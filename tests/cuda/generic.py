@@ -8,7 +8,14 @@ from numconv import reference
 from numconv._problem import Problem
 
 from ..problems import CASES, FLOATS, INTEGERS, PAIRS, Case
-from .device import CONV, any_strides, arrays, check, few, random_case, same_bits, simulated, to_device
+from .device import CONV, any_strides, arrays, check, few, only, random_case, same_bits, simulated, to_device
+
+
+@pytest.fixture(autouse=True)
+def this_kernel():
+    with only("generic"):
+        yield
+
 
 PREFIXES = ("mode.", "pad.", "type.", "mixed.", "activation.", "stride", "weights.")
 NAMED = [case for case in CASES if case.name.startswith(PREFIXES)]

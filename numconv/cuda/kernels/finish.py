@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from .kernel import storage_of
 
 
 def activating(scalar: str, activation: str) -> Callable:
@@ -43,6 +44,22 @@ def activating(scalar: str, activation: str) -> Callable:
 
     functions = (relu, leaky_relu, tanh, sigmoid, silu, gelu)
     return ops.device({function.__name__: function for function in functions}.get(activation, none))
+
+
+def adding(bias: str, compute: str, scalar: str) -> Any:
+    """Add the bias of a filter, if there is one."""
+    load, kind = ops.reader(storage_of(bias or compute), scalar), getattr(np, scalar)
+
+    def none(re: Any, im: Any, bias: Any, at: Any) -> Any:
+        return re, im
+
+    def real(re: Any, im: Any, bias: Any, at: Any) -> Any:
+        return re + load(bias, at), im + kind(0)  # of a real bias, which turns -0.0 into 0.0
+
+    def both(re: Any, im: Any, bias: Any, at: Any) -> Any:
+        return re + load(bias, at), im + load(bias, at + 1)
+
+    return ops.device(none if not bias else both if bias[0] == "c" else real)
 
 
 def converting(scalar: str, storage: str, overflow: str) -> tuple[Callable, str]:

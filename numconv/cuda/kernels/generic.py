@@ -13,7 +13,8 @@ import numpy as np
 from numba import cuda
 
 from .. import ops
-from .finish import activating, converting
+from .borders import sampling
+from .finish import activating, adding, converting
 from .kernel import Kernel, storage_of
 
 BLOCKS = 3
@@ -29,7 +30,7 @@ def make(
     """`bias` is "" where none is added; `borders`: padding shows samples by a table, not the pad value."""
     scalar = storage_of(compute)
     parts = _parts(x, w, compute, scalar)
-    adding = _adding(bias, compute, scalar)
+    add = adding(bias, compute, scalar)
     element = _element(parts, scalar, borders)
     activate = activating(scalar, activation)
     convert, whole = converting(scalar, storage_of(result), overflow)
@@ -51,7 +52,7 @@ def make(
             f = int64(cuda.blockIdx.y) * LANES + int64(t) % LANES
             while f < F:
                 re, im = element(x, w, table, numbers, reals, n, f, int64(divide(int32(f), int32(FG))), od, oh, ow)
-                re, im = adding(re, im, bias, f * step)
+                re, im = add(re, im, bias, f * step)
                 at = n * oN + od * oD + oh * oH + ow * oW + f * oF
                 store(out, at, convert(activate(re, reals[2])))
                 if COMPLEX:
@@ -60,7 +61,12 @@ def make(
             n += int64(cuda.gridDim.z)
 
     pointers = ((storage_of(x), 0), (storage_of(w), 0), (storage_of(bias or compute), 0), (storage_of(result), 0))
-    return Kernel(generic, (*pointers, ("int64", 0), ("int64", NUMBERS), ("float64", 3)), threads, BLOCKS)
+    return Kernel(
+        generic,
+        (*pointers, ("int64", 0), ("int64", NUMBERS), ("float64", 3)),
+        threads,
+        BLOCKS - (compute == "complex128"),
+    )
 
 
 _INTS = (np.int32, np.int64)
@@ -68,7 +74,7 @@ _INTS = (np.int32, np.int64)
 
 def _element(parts: Any, scalar: str, borders: bool) -> Any:
     """The sum of one result, chain by chain: (real, imaginary)."""
-    sample, product, kind, int64 = _sampling(borders), parts, getattr(np, scalar), np.int64
+    sample, product, kind, int64 = sampling(borders), parts, getattr(np, scalar), np.int64
     zero, nothing = kind(0), kind(-0.0) if scalar.startswith("f") else kind(0)  # to which any sum can be added
 
     def element(
@@ -108,21 +114,6 @@ def _element(parts: Any, scalar: str, borders: bool) -> Any:
     return ops.device(element)
 
 
-def _sampling(borders: bool) -> Any:
-    """sample(position, size, lo, table, at): the sample that a position along an axis shows; -1 for the pad value."""
-    load, int64 = ops.reader("int64", "int64"), np.int64
-
-    def sample(position: Any, size: Any, lo: Any, table: Any, at: Any) -> Any:
-        if position < 0:
-            return load(table, at + position + lo)
-        return position if position < size else load(table, at + lo + position - size)
-
-    def constant(position: Any, size: Any, lo: Any, table: Any, at: Any) -> Any:
-        return position if 0 <= position < size else int64(-1)
-
-    return ops.device(sample if borders else constant)
-
-
 def _parts(x: str, w: str, compute: str, scalar: str) -> Any:
     """The product of a sample and a weight, added to (re, im): of real parts, as many as exist."""
     load_x, load_w = ops.reader(storage_of(x), scalar), ops.reader(storage_of(w), scalar)
@@ -156,19 +147,3 @@ def _parts(x: str, w: str, compute: str, scalar: str) -> Any:
 
 def _kinds(x: str, w: str) -> str:
     return "".join("c" if name[0] == "c" else "f" for name in (x, w))
-
-
-def _adding(bias: str, compute: str, scalar: str) -> Any:
-    """Add the bias of a filter, if there is one."""
-    load, kind = ops.reader(storage_of(bias or compute), scalar), getattr(np, scalar)
-
-    def none(re: Any, im: Any, bias: Any, at: Any) -> Any:
-        return re, im
-
-    def real(re: Any, im: Any, bias: Any, at: Any) -> Any:
-        return re + load(bias, at), im + kind(0)  # of a real bias, which turns -0.0 into 0.0
-
-    def both(re: Any, im: Any, bias: Any, at: Any) -> Any:
-        return re + load(bias, at), im + load(bias, at + 1)
-
-    return ops.device(none if not bias else both if bias[0] == "c" else real)

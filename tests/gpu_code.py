@@ -63,6 +63,8 @@ def _counted(text):
             target = re.search(r"(\.L_x?_?\d+)", instruction[2])
             if instruction[1].startswith("CALL") and target:  # how loops that end early come together again
                 names[-1] = "JUMP"
+            if "_warpsync" in instruction[2]:  # what the barrier of a warp is on some architectures
+                names[-1] = "WARPSYNC"
             targets.append(target[1] if target and instruction[1].startswith("BRA") else None)
     spans = [(labels[t], i + 1) for i, t in enumerate(targets) if t in labels and labels[t] < i]
     inner = [(a, b) for a, b in spans if not any(a <= c and d <= b and (a, b) != (c, d) for c, d in spans)]

@@ -1,0 +1,32 @@
+"""Kernels by preference: the first that computes a problem, as it lies in memory, is taken. All give the same bits."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from .._problem import Problem
+from . import generic, stencil
+from .launch import Job
+from .places import Place
+
+
+class Method(Protocol):
+    """What the module of a kernel has."""
+
+    def refusal(self, problem: Problem, x: Place, out: Place) -> str:
+        """Why it does not compute a problem: "(it computes) only ..."; "" if it does."""
+
+    def job(self, problem: Problem, places: dict[str, Place]) -> tuple[Job, tuple[str, ...]]:
+        """(what is launched, whose its pointers are, in order); `places` are canonical: x, w, out, table, bias."""
+
+
+KERNELS: dict[str, Method] = {"stencil": stencil, "generic": generic}
+
+
+def chosen(name: str, problem: Problem, x: Place, out: Place) -> str:
+    """The kernel that is taken; NotImplementedError in the name of a function where there is none."""
+    reason = ""
+    for kernel, method in KERNELS.items():
+        if not (reason := method.refusal(problem, x, out)):
+            return kernel
+    raise NotImplementedError(f"{name}: a GPU computes {reason}")

@@ -1,0 +1,129 @@
+"""Kernels compiled for GPUs that are not here: nothing spilled, nothing called, and the instructions that are meant."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from numconv._arguments import conv_problem
+from numconv._frames import ConvFrame
+from numconv._types import operand_types
+from numconv._views import canonical
+from numconv.cuda import extra, methods
+from numconv.cuda.arrays import Given, contiguous
+from numconv.cuda.places import Place
+
+missing = extra._missing() or ("" if importlib.util.find_spec("cuda.pathfinder") else "cuda-pathfinder is missing")
+if missing:
+    pytest.skip(f'kernels are compiled with pip install "numconv[cuda-test]": {missing}', allow_module_level=True)
+
+REGISTERS = 65536
+ARCHITECTURES = ((8, 0), (9, 0))
+SMOOTH = ("sigmoid", "gelu")
+"""Activations whose division and special functions are called."""
+
+FIRST = {"data_format": "channels_first"}
+
+
+def job_of(x_shape, w_shape, x_dtype="float32", w_dtype=None, result=None, bias=True, **options):
+    """The launch of a call with contiguous arrays."""
+    ndim, w_dtype = len(w_shape) - 2, w_dtype or x_dtype
+    x, w = np.dtype(x_dtype), np.dtype(w_dtype)
+    channels_first = options.get("data_format") == "channels_first"
+    filters = w_shape[0 if channels_first else -1]
+    kind = operand_types(x, w)[0]
+    problem, _ = conv_problem(
+        f"conv{ndim}d", ndim, x_shape, x, w_shape, w, bias_shape=(filters,) if bias else None,
+        bias_dtype=kind if bias else None, dtype=result, **options,
+    )  # fmt: skip
+    frame = ConvFrame.of(problem, True)
+
+    def place(shape, dtype, axes=None):
+        found = Place.of(Given(shape, contiguous(shape, dtype.itemsize), dtype, 1 << 40, 0))
+        return found if axes is None else found.seen(canonical(found.view, axes))
+
+    kernel = (*problem.kernel, problem.group_channels, problem.filters)
+    places = {
+        "x": place(x_shape, x, frame.axes), "w": place(kernel, w), "table": place((1,), np.dtype("int64")),
+        "out": place(frame.out_shape(x_shape), problem.result, frame.axes),
+    } | ({"bias": place((filters,), kind)} if bias else {})  # fmt: skip
+    name = methods.chosen("test", problem, places["x"], places["out"])
+    return name, methods.KERNELS[name].job(problem, places)[0]
+
+
+GENERIC = [
+    *((f"{d}.{f or 'last'}", ((1, 9, 9, 9, 40), (3, 3, 3, 40, 40)), {"x_dtype": d, "overflow": "wrap"} | extra_, f)
+      for d in ("float32", "float64", "complex64", "complex128", "float16", "int8", "uint64")
+      for f, extra_ in (("", {}), ("wrap", {"padding": 1, "pad_mode": "wrap"}))),
+    ("to uint8", ((1, 9, 9, 9, 40), (3, 3, 3, 40, 40)), {"result": "uint8", "overflow": "saturate"}, ""),
+    ("to int16", ((1, 9, 9, 9, 40), (3, 3, 3, 40, 40)), {"result": "int16", "overflow": "wrap"}, ""),
+    *((name, ((1, 9, 9, 9, 40), (3, 3, 3, 40, 40)), {"activation": name}, "") for name in ("leaky_relu", *SMOOTH)),
+]  # fmt: skip
+BYTES = {"result": "uint8", "overflow": "saturate"}
+STENCILS = [
+    ("image 3x3", ((1, 1, 512, 512), (1, 1, 3, 3)), {}),
+    ("image 7x7 reflect", ((1, 1, 512, 512), (1, 1, 7, 7)), {"pad_mode": "reflect"}),
+    ("image 5x5 double", ((1, 1, 512, 512), (1, 1, 5, 5)), {"x_dtype": "float64"}),
+    ("bytes 3x3", ((1, 1, 512, 512), (1, 1, 3, 3)), {"x_dtype": "uint8", "w_dtype": "float32", **BYTES}),
+    ("bank 8x7x7", ((1, 1, 512, 512), (8, 1, 7, 7)), {"activation": "relu"}),
+    ("colour 32x5x4", ((1, 3, 512, 512), (32, 3, 5, 4)), {}),
+    ("first layer", ((1, 3, 224, 224), (32, 3, 3, 3)), {"stride": 2}),
+    ("depthwise 3x3", ((1, 64, 56, 56), (64, 1, 3, 3)), {"groups": 64}),
+    ("depthwise 14", ((1, 64, 14, 14), (64, 1, 5, 5)), {"groups": 64}),
+    ("depthwise half", ((1, 64, 56, 56), (64, 1, 3, 3)), {"groups": 64, "x_dtype": "float16"}),
+    ("signal 64", ((1, 1, 65536), (1, 1, 64)), {}),
+    ("signal bank 32x64", ((1, 1, 65536), (32, 1, 64)), {}),
+    ("signal 4 channels", ((1, 4, 65536), (8, 4, 16)), {}),
+    ("signal depthwise 33", ((1, 22, 512), (44, 1, 33)), {"groups": 22}),
+]  # fmt: skip
+
+
+architectures = pytest.mark.parametrize("arch", ARCHITECTURES, ids=lambda arch: f"sm_{arch[0]}{arch[1]}")
+
+
+def named(value):
+    return value if isinstance(value, str) else ""
+
+
+def compiled(arch, job):
+    from .gpu_code import code_of
+
+    code = code_of(arch, job.factory, *job.parameters)
+    assert code.spilled == code.stack == 0
+    assert not code.counts["LDL"] + code.counts["STL"]
+    return code
+
+
+@architectures
+@pytest.mark.parametrize(
+    ("name", "shapes", "options", "mode"), GENERIC, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_generic(arch, name, shapes, options, mode):
+    kernel, job = job_of(*shapes, **options)
+    assert kernel == "generic"
+    code = compiled(arch, job)
+    assert (code.counts["CALL"] > 0) <= (name in SMOOTH)
+    kind = {"float64": "DFMA", "complex128": "DFMA", "int8": "IMAD", "uint64": "IMAD"}.get(
+        options.get("x_dtype"), "FFMA"
+    )
+    assert code.counts[kind] > 1
+    assert code.registers <= (80 if options.get("x_dtype") != "complex128" else 128)
+
+
+@architectures
+@pytest.mark.parametrize(
+    ("name", "shapes", "options"), STENCILS, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_stencil(arch, name, shapes, options):
+    """Every product is one instruction; the input comes in 16 bytes at a time."""
+    kernel, job = job_of(*shapes, padding="same", **FIRST, **options)
+    assert kernel == "stencil"
+    code = compiled(arch, job)
+    shape = methods.stencil.Stencil(*job.parameters[8:])
+    products = shape.KH * shape.KW * shape.C * shape.RF * shape.RH * 8
+    assert code.counts["FFMA"] + code.counts["DFMA"] >= products
+    assert code.counts["LDS.128"] >= shape.KH * shape.C
+    assert code.counts["CALL"] == 0
+    assert code.registers * shape.T * shape.blocks <= REGISTERS
