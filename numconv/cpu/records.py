@@ -115,14 +115,15 @@ FFT, FFT_SLOT = _record("""
 #               slots between outputs, between taps
 #   rows        of a group: real channels of x that are rows, of a packed block, blocks, taps; bytes of a packed pixel
 #               and of a row's share of it; steps of a pixel; real parts of x's and of the gradient's numbers
-#   lanes       real filters of a group, lanes of a panel; signs, see `gradient_pack`
+#   lanes       real filters of a group, lanes of a panel and how many of them are filters; real channels that are
+#               packed, and those of a block; whether lanes see channels apart; signs, see `gradient_pack`
 #   chains      output rows of a chain, or chains of a row and pixels of each
 GRADIENT, GRADIENT_SLOT = _record("""
     pack_x pack_g micro finish pad_value
     OD OH OW D H W KD KH KW sd sh sw dd dh lo_d lo_h lo_w index_d index_h index_w
     step_h step_w ahead_h ahead_w apart_h apart_w
     channels block_channels taps pixel_bytes row_bytes steps x_parts o_parts x_size g_size item
-    filters width negate turn
+    filters width panel_filters inputs block_inputs apart negate turn
     chain_rows pieces piece group_channels group_filters
     """)
 
@@ -132,7 +133,7 @@ SHARE, SHARE_SLOT = _record("""
     rows chains first_segment groups
     element_parts element_part filter_parts filter_part by_channel x_run g_run
     chunk_chains chunk_rows line_bytes block_bytes panel_bytes
-    at_taps at_starts at_offsets at_lines at_acc at_g at_x
+    at_taps at_starts at_offsets at_lines at_few at_acc at_g at_x
     """)
 
 # What a job of such a plan tells its stages: the head of the worker's own bytes.

@@ -23,6 +23,8 @@ Every row has an offset in a register of its own, of which x86 has 16: ten rows 
 """
 GRADIENTS: Shapes = {32: ((6, 4), (8, 3), (8, 2), (8, 1)), 16: ((6, 2), (5, 2), (8, 1))}
 """Gradients of weights: rows are elements, lanes filters."""
+GRADIENTS_APART: Shapes = {32: ((9, 1), (10, 1)), 16: ((9, 1), (8, 1))}
+"""The same where lanes see channels apart: a load for every multiply-add, as many rows as have registers."""
 PIXELS: Shapes = {32: ((8, 3), (4, 6), (12, 2), (2, 8), (1, 8)), 16: ((6, 2), (4, 3), (2, 4), (1, 7))}
 """Pixels in lanes: rows are filters."""
 ROWS: Shapes = {32: ((4, 5), (3, 5), (2, 8), (1, 8)), 16: ((3, 3), (2, 4), (1, 7))}

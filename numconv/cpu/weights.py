@@ -26,14 +26,16 @@ from .records import CALL_SLOT, GRADIENT_SLOT, SHARE_SLOT, call_with, written
 from .schedule import laid_out
 from .tables import index_of
 
-SEGMENT = 256
-"""Chains of a segment: `kernels.gradient`."""
+SEGMENT, FEW = 256, 16
+"""Chains of a segment, `kernels.gradient`; pixels that are packed together, `kernels.gradient_pack`."""
 BLOCK_BYTES = 64
 """Of the channels of a pixel that are packed together; or of all, if they are no more."""
 PACKED_BYTES, SUMS_BYTES = 320 << 10, 384 << 10
 """Budgets of a chunk's packed pixels and of a job's sums, in a second-level cache."""
 PARTIAL_BYTES = 16 << 20
 """Budget of the sums of segments that wait to be added; those of one segment at least."""
+MOST_SPREAD = 8
+"""Channels of a group up to which lanes may be filters of several groups."""
 PACK_X, PACK_G = 0.3, 0.15
 """Rough cycles of packing a value of x and of the gradient."""
 
@@ -47,6 +49,7 @@ class Layout:
     vecs: int
     lanes: int
     conjugate_x: bool  # else the gradient
+    apart: bool = False  # lanes are filters of all groups
 
     @cached_property
     def scalar(self) -> str:
@@ -79,19 +82,30 @@ class Layout:
         return self.vecs * self.lanes
 
     @property
+    def groups(self) -> int:
+        """That jobs have for themselves."""
+        return 1 if self.apart else self.problem.groups
+
+    @property
     def channels(self) -> int:
         """Rows of a tap, of a group."""
         return self.problem.group_channels * self.x_parts // self.steps
 
     @property
     def filters(self) -> int:
-        """Real filters of a group."""
-        return self.problem.group_filters * self.o_parts
+        """Real filters of a group, or of all."""
+        return (self.problem.filters if self.apart else self.problem.group_filters) * self.o_parts
+
+    @property
+    def panel_filters(self) -> int:
+        """Real filters of a panel: whole groups, where there are several."""
+        each = self.problem.group_filters
+        return self.width // each * each if self.apart else self.width
 
     @property
     def panels(self) -> int:
         """Of a group."""
-        return -(-self.filters // self.width)
+        return -(-self.filters // self.panel_filters)
 
     @property
     def taps(self) -> int:
@@ -106,15 +120,27 @@ class Layout:
     @property
     def block_channels(self) -> int:
         """Channels of a packed block."""
-        return min(self.channels, BLOCK_BYTES // (self.steps * self.item))
+        return self.channels if self.apart else min(self.channels, BLOCK_BYTES // (self.steps * self.item))
+
+    @property
+    def block_inputs(self) -> int:
+        """Real channels of x that a packed block has."""
+        if self.apart:
+            return self.panel_filters // self.problem.group_filters * self.channels
+        return self.block_channels * self.steps
+
+    @property
+    def row_bytes(self) -> int:
+        """Of a channel of a packed pixel."""
+        return self.item * (self.width if self.apart else self.steps)
 
     @property
     def pixel_bytes(self) -> int:
         """Of a packed pixel."""
-        return self.block_channels * self.steps * self.item
+        return self.block_channels * self.row_bytes
 
     @cached_property
-    def apart(self) -> tuple[tuple[int, int, int], ...]:
+    def spacing(self) -> tuple[tuple[int, int, int], ...]:
         """Along H and W: positions between packed slots, slots between outputs, slots between taps."""
         p = self.problem
         found = []
@@ -150,7 +176,7 @@ class Chunk(NamedTuple):
 
     def line_bytes(self, layout: Layout) -> int:
         """Of a packed line of a block."""
-        _, ahead, apart = layout.apart[1]
+        _, ahead, apart = layout.spacing[1]
         return ((self.columns - 1) * ahead + (layout.problem.kernel[2] - 1) * apart + 1) * layout.pixel_bytes
 
     def packed_bytes(self, layout: Layout, blocks: int, panels: int) -> int:
@@ -178,7 +204,7 @@ def chunks(layout: Layout) -> list[Chunk]:
 
 def _lines(layout: Layout, rows: int) -> int:
     """Lines that so many output rows see at most, the first being any multiple of their number."""
-    p, (_, ahead, apart) = layout.problem, layout.apart[0]
+    p, (_, ahead, apart) = layout.problem, layout.spacing[0]
     OH, span = p.out_spatial[1], (p.kernel[1] - 1) * apart + 1
     step = gcd(rows, OH)
     planes = [1 + max(0, -(-(rows + first - OH) // OH)) for first in range(0, OH, step)]
@@ -207,20 +233,23 @@ def blocks_of(layout: Layout, samples: int, threads: int) -> Blocks:
     share = min(layout.elements, block)
     elements |= {-(-share // n // layout.rows) * layout.rows for n in counts if share // n >= layout.rows}
     panels = {-(-layout.panels // n) for n in counts}
-    found = [_with_chunk(layout, e, f, block) for e, f in product(sorted(elements), sorted(panels))]
+    found = [_with_chunk(layout, e, f) for e, f in product(sorted(elements), sorted(panels))]
     return min(found, key=lambda blocks: _cycles(layout, blocks, samples, threads))
 
 
-def _with_chunk(layout: Layout, elements: int, panels: int, block: int) -> Blocks:
+def _with_chunk(layout: Layout, elements: int, panels: int) -> Blocks:
     first, *others = chunks(layout)
-    blocks = _blocks_seen(elements, block)
+    blocks = _blocks_seen(layout, elements, panels)
     fitting = [c for c in others if c.packed_bytes(layout, blocks, panels) <= PACKED_BYTES]
     return Blocks(elements, panels, fitting[-1] if fitting else first)
 
 
-def _blocks_seen(elements: int, block: int) -> int:
-    """Blocks of channels that a range of elements may meet."""
-    return elements // block if elements % block == 0 else elements // block + 2 if elements > block else 2
+def _blocks_seen(layout: Layout, elements: int, panels: int) -> int:
+    """Blocks of packed channels that a job may meet."""
+    if layout.apart:
+        return panels
+    block, every = layout.taps * layout.block_channels, -(-layout.channels // layout.block_channels)
+    return min(every, elements // block + (2 if elements % block else 0))
 
 
 def _cycles(layout: Layout, blocks: Blocks, samples: int, threads: int) -> float:
@@ -228,20 +257,20 @@ def _cycles(layout: Layout, blocks: Blocks, samples: int, threads: int) -> float
     p, (elements, panels, chunk) = layout.problem, blocks
     chains = layout.chains(samples)
     segments = -(-chains // SEGMENT)
-    jobs = segments * p.groups * -(-layout.elements // elements) * -(-layout.panels // panels)
+    jobs = segments * layout.groups * -(-layout.elements // elements) * -(-layout.panels // panels)
     pixels = samples * prod(p.out_spatial) / segments
     tile_count = -(-elements // layout.rows) * panels
-    compute = tile_count * pixels * layout.steps * tiles.cycles_a_step(layout.rows, layout.vecs)
+    step = max(4.0, (layout.rows + 1) / 2) if layout.apart else tiles.cycles_a_step(layout.rows, layout.vecs)
+    compute = tile_count * pixels * layout.steps * step
     compute += tile_count * chains / segments * (20 + 2 * layout.rows * layout.vecs)
     rows = chunk.steps / layout.steps / chunk.columns
     halo = chunk.lines * chunk.line_bytes(layout) / layout.item / (rows * chunk.columns)
-    seen = min(
-        _blocks_seen(elements, layout.taps * layout.block_channels), -(-layout.channels // layout.block_channels)
-    )
+    seen = _blocks_seen(layout, elements, panels)
     pack = pixels * (seen * halo * PACK_X + panels * layout.width * layout.steps * PACK_G)
     seconds = (compute + pack) / 4e9
     sums = sums_bytes(layout, elements, panels)
     late = max(1.0, seconds / LONGEST_JOB) ** 4 * max(1.0, sums / SUMS_BYTES) ** 0.5
+    late *= max(1.0, chunk.packed_bytes(layout, seen, panels) / PACKED_BYTES) ** 0.3
     return -(-jobs // threads) * (compute + pack + 3000) * late
 
 
@@ -275,16 +304,25 @@ class Launch(NamedTuple):
 
 
 def layout_of(problem: Problem, conjugate_x: bool, cpu: Machine) -> Layout:
-    """The layout whose tile wastes least."""
+    """The layout of least work."""
     lanes = cpu.lanes[code_of(problem.compute)]
-    shapes = tiles.shapes(tiles.GRADIENTS, cpu)
-    every = [Layout(problem, rows, vecs, lanes, conjugate_x) for rows, vecs in shapes]
+    every = [Layout(problem, rows, vecs, lanes, conjugate_x) for rows, vecs in tiles.shapes(tiles.GRADIENTS, cpu)]
+    real = problem.compute.kind != "c"
+    if problem.groups > 1 and real and problem.group_channels <= MOST_SPREAD and problem.group_filters <= lanes:
+        shapes = tiles.shapes(tiles.GRADIENTS_APART, cpu)
+        every += [Layout(problem, rows, vecs, lanes, conjugate_x, apart=True) for rows, vecs in shapes]
+    return min(every, key=_work)
 
-    def cycles(layout: Layout) -> float:
-        rest = layout.elements / layout.rows
-        return (rest if rest > 8 else -(-rest // 1)) * layout.panels * tiles.cycles_a_step(layout.rows, layout.vecs)
 
-    return min(every, key=cycles)
+def _work(layout: Layout) -> float:
+    """Estimated cycles of a pixel, and of packing it."""
+    if layout.apart:
+        step = max(4.0, (layout.rows + 1) / 2)
+        return layout.panels * (-(-layout.elements // layout.rows) * step + layout.lanes * layout.channels * PACK_X)
+    rest = layout.elements / layout.rows
+    count = rest if rest > 8 else -(-rest // 1)
+    step = tiles.cycles_a_step(layout.rows, layout.vecs)
+    return layout.groups * (count * layout.panels * step + layout.panels * layout.width * PACK_G)
 
 
 def build(problem: Problem, conjugate_x: bool) -> Schedule:
@@ -295,10 +333,13 @@ def build(problem: Problem, conjugate_x: bool) -> Schedule:
 def kernels_of(layout: Layout, cpu: Machine) -> dict[str, tuple]:
     """Factory and parameters of the kernel of each stage."""
     p, scalar, rows = layout.problem, layout.scalar, layout.rows
+    spread: tuple[int, ...] = (layout.width, p.group_channels, p.group_filters)
+    if not layout.apart or spread[1:] == (1, 1):
+        spread = (0, 0, 0)
     return {
-        "pack_x": ("gradient_pack.pack_x", code_of(p.x_dtype), scalar),
+        "pack_x": ("gradient_pack.pack_x", code_of(p.x_dtype), scalar, *spread),
         "pack_g": ("gradient_pack.pack_g", code_of(p.w_dtype), scalar),
-        "micro": ("gradient_tiles.micro", scalar, rows, layout.vecs, layout.lanes, cpu.fma),
+        "micro": ("gradient_tiles.micro", scalar, rows, layout.vecs, layout.lanes, cpu.fma, layout.apart),
         "finish": ("gradient_finish.finish", scalar, rows),
         "job": ("gradient.job", rows),
         "worker": WORKER,
@@ -319,7 +360,7 @@ def record(layout: Layout, cpu: Machine) -> Schedule:
     for names, values in (
         ("OD OH OW", p.out_spatial), ("D H W", p.spatial), ("lo_d lo_h lo_w", tuple(lo for lo, _ in p.pads)),
         ("KD KH KW", p.kernel), ("sd sh sw", p.stride),
-        ("step_h ahead_h apart_h", layout.apart[0]), ("step_w ahead_w apart_w", layout.apart[1]),
+        ("step_h ahead_h apart_h", layout.spacing[0]), ("step_w ahead_w apart_w", layout.spacing[1]),
         ("chain_rows pieces piece", layout.chain),
     ):  # fmt: skip
         fields |= dict(zip(names.split(), values, strict=True))
@@ -330,8 +371,10 @@ def record(layout: Layout, cpu: Machine) -> Schedule:
         "dd": p.dilation[0], "dh": p.dilation[1], "channels": layout.channels,
         "block_channels": layout.block_channels, "taps": layout.taps, "pixel_bytes": layout.pixel_bytes,
         "x_size": int(code_of(p.x_dtype)[1]), "g_size": int(code_of(p.w_dtype)[1]),
-        "row_bytes": layout.steps * layout.item, "steps": layout.steps, "x_parts": layout.x_parts,
+        "row_bytes": layout.row_bytes, "steps": layout.steps, "x_parts": layout.x_parts,
         "o_parts": layout.o_parts, "item": layout.item, "filters": layout.filters, "width": layout.width,
+        "panel_filters": layout.panel_filters, "block_inputs": layout.block_inputs, "apart": layout.apart,
+        "inputs": p.channels if layout.apart else layout.channels * layout.steps,
         "negate": negate, "turn": turn, "group_channels": p.group_channels, "group_filters": p.group_filters,
     }  # fmt: skip
     every, plan = frozenset(kernels.values()), written(GRADIENT_SLOT, fields)
@@ -423,25 +466,24 @@ def launch(
     element_part, filter_part, chunk = blocks = blocks_of(layout, samples, threads)
     chains = layout.chains(samples)
     segments = -(-chains // SEGMENT)
-    seen = min(
-        _blocks_seen(element_part, layout.taps * layout.block_channels), -(-layout.channels // layout.block_channels)
-    )
+    seen = _blocks_seen(layout, element_part, filter_part)
     tile_rows = -(-element_part // layout.rows) * layout.rows
     line, panel = chunk.line_bytes(layout), chunk.steps * layout.width * layout.item
     at = laid_out(
         taps=8 * chunk.steps, starts=8 * (chunk.chains + 1), offsets=8 * tile_rows, lines=8 * chunk.lines,
+        few=(FEW * layout.block_inputs + layout.lanes) * layout.item,
         acc=sums_bytes(layout, element_part, filter_part), g=filter_part * panel, x=seen * chunk.lines * line,
     )  # fmt: skip
     parts = -(-layout.elements // element_part), -(-layout.panels // filter_part)
     fields = dict(zip(("g_n", "g_d", "g_h", "g_w", "g_f"), g_strides, strict=True))
     fields |= {f"at_{name}": value for name, value in at.items() if name != "slot"} | {
-        "part_bytes": part_bytes, "rows": samples * prod(p.out_spatial[:2]), "chains": chains, "groups": p.groups,
+        "part_bytes": part_bytes, "rows": samples * prod(p.out_spatial[:2]), "chains": chains, "groups": layout.groups,
         "element_parts": parts[0], "element_part": element_part, "filter_parts": parts[1], "filter_part": filter_part,
         "by_channel": _by_channel(layout, o_strides), "chunk_chains": chunk.chains, "chunk_rows": chunk.rows,
         "x_run": _run_of(layout, x_strides) if _is_pointwise(p) else 1, "g_run": _run_of(layout, g_strides),
         "line_bytes": line, "block_bytes": chunk.lines * line, "panel_bytes": panel,
     }  # fmt: skip
-    share, jobs = written(SHARE_SLOT, fields), p.groups * prod(parts)
+    share, jobs = written(SHARE_SLOT, fields), layout.groups * prod(parts)
     seconds = _cycles(layout, blocks, samples, 1) / 4e9
     workers = min(threads, jobs * segments) if seconds > runner.HANDOVER else 1
     call = call_with(

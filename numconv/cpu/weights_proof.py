@@ -34,14 +34,16 @@ def build(problem: Problem, conjugate_x: bool) -> Schedule | None:
 def exercises(layout: Layout) -> Iterator[Layout]:
     """Small problems: several chains in chunks of whole rows, and of parts of a row; borders, tails, two groups."""
     p, taps = layout.problem, (1, 2, 3)
-    channels = 21 // layout.x_parts
-    filters = layout.width // layout.o_parts + 3
+    groups, channels, filters = 2, 21 // layout.x_parts, layout.width // layout.o_parts + 3
+    if layout.apart:  # whose kernels know the groups
+        channels, filters = p.group_channels, p.group_filters
+        groups = layout.width // filters + 1
     for out in ((1, 5, 30), (1, 1, 300)):
         pads = ((0, 0), (1, 0), (1, 1))
         d, h, w = (n + k - 1 - lo - hi for n, k, (lo, hi) in zip(out, taps, pads, strict=True))
         small = replace(
-            p, spatial=(d, h, w), kernel=taps, channels=2 * channels, filters=2 * filters, groups=2, stride=(1, 1, 1),
-            dilation=(1, 1, 1), pads=pads, pad_mode="constant", pad_value=1,
+            p, spatial=(d, h, w), kernel=taps, channels=groups * channels, filters=groups * filters, groups=groups,
+            stride=(1, 1, 1), dilation=(1, 1, 1), pads=pads, pad_mode="constant", pad_value=1,
         )  # fmt: skip
         yield replace(layout, problem=small)
 

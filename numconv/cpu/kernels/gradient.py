@@ -11,6 +11,9 @@ An element is a (tap, channel) of a group. It meets filters as a pixel meets the
 meets taps: the same register tile, other offsets. Elements of a job have any order, and no tile but the last one is
 empty in part, whatever the numbers of taps and channels.
 
+Where groups have few filters, lanes are filters of all groups, and x is packed for each of them ("apart"): a tile is
+elements x filters as before, and a step a vector of x for each element.
+
 Packed x lies by blocks of channels, a line or less of each pixel: (block, row and plane of taps, column, channel),
 with rows that several outputs see only once. Packed gradients lie by panels of filters: (panel, pixel, filter).
 """
@@ -55,7 +58,7 @@ def place(plan, share, work, job, tile_rows):
     """Which elements, filters, group and segment a job has; filters fastest, so that neighbours share x."""
     job, part = job // share.filter_parts, job % share.filter_parts
     work.panel_0 = part * share.filter_part
-    every = (plan.filters + plan.width - 1) // plan.width
+    every = (plan.filters + plan.panel_filters - 1) // plan.panel_filters
     work.panels = min(share.filter_part, every - work.panel_0)
     job, part = job // share.element_parts, job % share.element_parts
     work.element_0 = part * share.element_part
@@ -65,6 +68,8 @@ def place(plan, share, work, job, tile_rows):
     block = plan.taps * plan.block_channels
     work.block_0 = work.element_0 // block
     work.blocks = (work.element_0 + work.elements - 1) // block + 1 - work.block_0
+    if plan.apart != 0:
+        work.block_0, work.blocks = work.panel_0, work.panels
     work.fresh = 1
 
 
@@ -86,8 +91,9 @@ def list_offsets(plan, share, work, slot, tile_rows):
     for i in range(work.elements):
         block, channel, tap = element_of(plan, share, work.element_0 + i)
         kd, kh, kw = tap // (plan.KH * plan.KW), tap // plan.KW % plan.KH, tap % plan.KW
-        at = (block - work.block_0) * share.block_bytes + channel * plan.row_bytes
-        at += (kh * plan.apart_h * plan.KD + kd) * share.line_bytes
+        at = channel * plan.row_bytes + (kh * plan.apart_h * plan.KD + kd) * share.line_bytes
+        if plan.apart == 0:
+            at += (block - work.block_0) * share.block_bytes
         table[i] = at + kw * plan.apart_w * plan.pixel_bytes
     for i in range(work.elements, work.tiles * tile_rows):
         table[i] = table[work.elements - 1]

@@ -41,16 +41,17 @@ def look_ahead(plan, share, work, call, end):
         return
     h, plane = row % plan.OH, row // plan.OH
     n, d = plane // plan.OD, plane % plan.OD
-    first, size = work.panel_0 * plan.width // plan.o_parts, work.panels * plan.width // plan.o_parts
-    filters = min(size, plan.group_filters - first)
+    each = plan.panel_filters // plan.o_parts
+    first = work.panel_0 * each
+    filters = min(work.panels * each, plan.filters // plan.o_parts - first)
     at = call.weights + (work.group * plan.group_filters + first) * share.g_f
     at += n * share.g_n + d * share.g_d + h * share.g_h
     each = plan.o_parts * plan.g_size
     found = region((filters, share.g_f), (rows * plan.OW, share.g_w), each, at)
     work.then_row, work.then_lines, work.then_rows, work.then_step = found
-    block = plan.block_channels * plan.steps // plan.x_parts
-    first = work.block_0 * block
-    channels = min(work.blocks * block, plan.group_channels - first)
+    each = plan.block_inputs // plan.x_parts
+    first = work.block_0 * each
+    channels = min(work.blocks * each, plan.inputs // plan.x_parts - first)
     reach = (plan.KH - 1) * plan.dh
     top = (h - 1) * plan.sh + reach + 1 - plan.lo_h if h > 0 else 0
     top = min(max(0, top), plan.H)

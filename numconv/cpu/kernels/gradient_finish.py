@@ -19,8 +19,8 @@ def finish(scalar, rows):
         out = call.out + work.segment * share.part_bytes + work.group * plan.group_filters * call.o_f
         for panel in range(work.panels):
             sums = slot + share.at_acc + panel * work.tiles * (rows * width)
-            lane = (work.panel_0 + panel) * plan.width
-            lanes, to = min(plan.width, plan.filters - lane), out + lane // parts * call.o_f
+            lane = (work.panel_0 + panel) * plan.panel_filters
+            lanes, to = min(plan.panel_filters, plan.filters - lane), out + lane // parts * call.o_f
             if share.by_channel != 0:
                 target = (to + work.element_0 * size, call.o_f)
                 transpose((sums, width), size, scalar, target, scalar, lanes, work.elements)

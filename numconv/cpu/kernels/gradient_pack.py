@@ -6,11 +6,13 @@ that the chunk's outputs see: for each run of output rows in one plane those of 
 
 from __future__ import annotations
 
-from numba import literally
+from llvmlite import ir
+from numba import literally, types
+from numba.extending import intrinsic
 
-from .casts import move
+from .casts import I32, _load, _store, move
 from .gradient import gradient_record, share_record, work_record
-from .intrinsics import SIZES, call_record, inlined, pointer, size_of
+from .intrinsics import I64, SIZES, call_record, inlined, pointer, size_of
 from .packing import PADDING
 from .runs import copy_apart, copy_run, copy_together, fill_pixels, fill_run, transpose
 
@@ -95,12 +97,48 @@ def negate(address, step, pixels, lanes, code):
             values[i] = -values[i]
 
 
-def pack_x(source, target):
-    """The blocks of channels that a job's elements see.
+@intrinsic(prefer_literal=True)
+def spread_vector(typingctx, source, target, code, lanes, inputs, outputs):
+    """`spread` by shuffles of one vector; lanes without a filter repeat the first."""
+    size, n, C, F = SIZES[code.literal_value], lanes.literal_value, inputs.literal_value, outputs.literal_value
+
+    def codegen(ctx, b, sig, args):
+        value = _load(b, args[0], code.literal_value, n)
+        for c in range(C):
+            mask = [i // F * C + c if i < n // F * F else c for i in range(n)]
+            spread = b.shuffle_vector(value, value, ir.Constant(ir.VectorType(I32, n), mask))
+            _store(b, spread, b.add(args[1], I64(c * n * size)), code.literal_value)
+        return ctx.get_dummy_value()
+
+    return types.void(types.int64, types.int64, code, lanes, inputs, outputs), codegen
+
+
+@inlined
+def spread(source, target, code, lanes, inputs, outputs):
+    """A vector for each channel of a group, which has in each lane what the group of its filter has in that channel."""
+    literally(code)
+    literally(lanes)
+    literally(inputs)
+    literally(outputs)
+    size = size_of(code)
+    if inputs <= outputs:  # all channels of the groups are one vector
+        spread_vector(source, target, code, lanes, inputs, outputs)
+    else:
+        values = pointer(source, code)
+        for c in range(inputs):
+            to = pointer(target + c * lanes * size, code)
+            for group in range(lanes // outputs):
+                for i in range(outputs):
+                    to[group * outputs + i] = values[group * inputs + c]
+
+
+def pack_x(source, target, lanes, inputs, outputs):
+    """The blocks of channels that a job's elements see; spread in so many lanes, if groups have `inputs` channels.
 
     All blocks of a few pixels, where channels are neighbours: their cache lines come once (1024 channels, all pixels of
     a block at a time: 0.9 ms, not 0.5).
     """
+    target_size, spreads = SIZES[target], inputs > 0
 
     def kernel(plan_address, call_address, slot, _):
         call = call_record(call_address)
@@ -113,8 +151,8 @@ def pack_x(source, target):
         first = min(width, max(0, before + step - 1) // step)
         last = max(first, min(width, max(0, before + plan.W + step - 1) // step))
         origin = call.x + work.group * plan.group_channels * call.x_c
-        origin += work.block_0 * plan.block_channels * plan.steps // parts * call.x_c
-        most = FEW if call.x_c == parts * plan.x_size and work.blocks > 1 else 1 << 40
+        origin += work.block_0 * plan.block_inputs // parts * call.x_c
+        most = FEW if spreads or (call.x_c == parts * plan.x_size and work.blocks > 1) else 1 << 40
         r = 0
         while r < work.lines:
             line, here, low, pixels = lines[r], slot + share.at_x + r * share.line_bytes, first, width
@@ -134,16 +172,22 @@ def pack_x(source, target):
                     from_w = index[j * step]
                 at, to = origin + line + from_w * call.x_w, here + j * plan.pixel_bytes
                 for b in range(work.blocks):
-                    left = plan.channels - (work.block_0 + b) * plan.block_channels
-                    channels = min(plan.block_channels, left) * plan.steps
+                    channels = min(plan.block_inputs, plan.inputs - (work.block_0 + b) * plan.block_inputs)
+                    there, pitch = to, plan.pixel_bytes
+                    if spreads:
+                        there, pitch = slot + share.at_few, plan.block_inputs * target_size
                     if from_w < 0:
-                        for w in range(count):
-                            fill_pixels(to + w * plan.pixel_bytes, target, pads, parts, channels)
+                        fill_pixels(to, target, pads, parts, count * plan.pixel_bytes // target_size)
                     else:
-                        copy_pixels((at, step * call.x_w, call.x_c), source, (to, plan.pixel_bytes), target, count,
-                                    channels, parts)  # fmt: skip
+                        copy_pixels((at, step * call.x_w, call.x_c), source, (there, pitch), target, count, channels,
+                                    parts)  # fmt: skip
                         if plan.negate != 0:
                             negate(to, plan.pixel_bytes, count, channels, target)
+                        if spreads:
+                            for w in range(count):
+                                for c in range(channels, plan.block_inputs):
+                                    pointer(there + w * pitch, target)[c] = 0
+                                spread(there + w * pitch, to + w * plan.pixel_bytes, target, lanes, inputs, outputs)
                     at += channels // parts * call.x_c
                     to += share.block_bytes
                 j += count
@@ -192,8 +236,8 @@ def pack_g(source, target):
             at = group + plane // plan.OD * share.g_n + plane % plan.OD * share.g_d + row % plan.OH * share.g_h
             at += (work.column_0 + w) * share.g_w
             for panel in range(work.panels):
-                lane = (work.panel_0 + panel) * plan.width
-                lanes = min(plan.width, plan.filters - lane)
+                lane = (work.panel_0 + panel) * plan.panel_filters
+                lanes = min(plan.panel_filters, plan.filters - lane)
                 to = slot + share.at_g + panel * share.panel_bytes + pixel * pitch
                 here = at + lane // parts * share.g_f
                 copy_pixels((here, share.g_w, share.g_f), source, (to, pitch), target, count, lanes, parts)
