@@ -16,7 +16,7 @@ import numpy as np
 
 import numconv
 from numconv._calls import recipe
-from numconv.cpu import direct, execute, fft, pixel_layouts, separable, tiles, weights, winograd
+from numconv.cpu import direct, execute, fft, maps, pixel_layouts, separable, tiles, weights, winograd
 from numconv.cpu.memory import address_of
 
 from .problems import CASES, IMAGES, LAYERS, Case, arrays, same_bits
@@ -181,6 +181,22 @@ def check_gradients(at_end: bool) -> None:
                 raise SystemExit(f"gradient {shape} {w_shape} {options}: wrong bits")
 
 
+def check_maps(at_end: bool) -> None:
+    """Passes over maps: blocks and vectors that are not whole, windows beyond the border."""
+    rng = np.random.default_rng(0)
+    for dtype in ("f4", "f8"):
+        x = placed(rng.standard_normal((3, 7, 6, 19)).astype(dtype), at_end)
+        windows = maps.windows_record((7, 6), (4, 6), (3, 2), (2, 1), (1, 0), 19)
+        y, back = guarded((3, 4, 6, 19), dtype, at_end), guarded((3, 7, 6, 19), dtype, at_end)
+        g = placed(np.ones(y.shape, dtype), at_end)
+        assert x is not None and g is not None
+        y[...] = back[...] = np.nan
+        if not (maps.largest(x, windows, y) and maps.largest_back(x, y, g, windows, back) and back.sum() == y.size):
+            raise SystemExit(f"maps {dtype}: wrong")
+        if maps.rectify_back(back, x) is None or (back[x <= 0] != 0).any():
+            raise SystemExit(f"rectified {dtype}: wrong")
+
+
 def every_shape() -> list[tuple[str, tuple[int, int]]]:
     """Every lane order with every tile of its table."""
     return [(order, shape) for order, table in TABLES.items() for shapes in table.values() for shape in shapes]
@@ -224,6 +240,7 @@ def main(where: str) -> None:
         check_winograd(form, where == "end")
     check_separable(where == "end")
     check_gradients(where == "end")
+    check_maps(where == "end")
     print("fft", flush=True)
     check_fft(where == "end")
     print("all inside", flush=True)
