@@ -107,7 +107,8 @@ def _is_near(small: Schedule | None) -> bool:
         launch = execute.launch(small, 0, *strides, 1, 1)
         workspace, slot = _shielded((launch.workspace_bytes,), np.dtype("u1"))
         execute.go(execute.call_of(launch, piece, address_of(x), address_of(got), address_of(slot)), launch)
-        near = np.allclose(got, wanted, rtol=1e-3, atol=1e-2, equal_nan=True)
+        with np.errstate(invalid="ignore"):  # NumPy 1.26 multiplies complex infinities by one
+            near = np.allclose(got, wanted, rtol=1e-3, atol=1e-2, equal_nan=True)
         if not (near and _is_intact(space, out) and _is_intact(workspace, slot)):
             return False
     return True
