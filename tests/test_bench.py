@@ -11,7 +11,7 @@ import pytest
 
 from numconv.__main__ import main
 from numconv._bench import overhead, passive_threads, peers, rounds, scaling, speed
-from numconv._bench.backward import InputGradient, Transposed
+from numconv._bench.backward import InputGradient, Transposed, WeightGradient
 from numconv._bench.contender import Contender, difference, ours
 from numconv._bench.rounds import Entry, interleave
 from numconv._bench.settings import Settings
@@ -88,7 +88,7 @@ def test_reductions_are_compared_with_those_of_pytorch(monkeypatch):
     assert not peers.contenders_of("scipy", replace(BANK, reduce=("max",)), *BANK.arrays(), 1)
 
 
-@pytest.mark.parametrize("kind", [Transposed, InputGradient])
+@pytest.mark.parametrize("kind", [Transposed, InputGradient, WeightGradient])
 def test_what_goes_the_other_way_is_compared_with_pytorch(kind, monkeypatch):
     """In both layouts, along one axis and two; shapes and operations are those of the arrays."""
     pytest.importorskip("torch")

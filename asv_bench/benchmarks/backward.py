@@ -13,6 +13,12 @@ WORKLOADS = [
     "resnet50.5_3x3.dx float32 channels_first",
     "resnet50.3_down.dx float32 channels_last",
     "resnet50.4_1x1_down.dx float64 channels_last",
+    "vgg16.conv2_2.dw float32 channels_last",
+    "resnet50.5_3x3.dw float32 channels_last",
+    "resnet50.5_3x3.dw float32 channels_first",
+    "resnet50.2_1x1_up.dw float32 channels_last",
+    "mobilenet.dw1.dw float32 channels_last",
+    "vgg16.conv4_2.dw float64 channels_last",
 ]
 
 

@@ -81,3 +81,35 @@ class InputGradient(Workload):
         """The function that a user would call, with its arguments."""
         function: Callable[..., np.ndarray] = getattr(grad, f"conv{self.ndim}d_input")
         return lambda: function(self.input_shape, w, x, out=out, **self._options())
+
+
+@dataclass(frozen=True)
+class WeightGradient(InputGradient):
+    """The gradient with respect to the weights: what is given as w is the convolution's input."""
+
+    operation: ClassVar[str] = "weight gradient"
+
+    @property
+    def w_shape(self) -> tuple[int, ...]:
+        """Of the convolution's input."""
+        return self.input_shape
+
+    @property
+    def weight_shape(self) -> tuple[int, ...]:
+        """Of the weights, and of the gradient."""
+        return super().w_shape
+
+    def call(self, x: np.ndarray, w: np.ndarray, out: Any = None) -> Callable[[], np.ndarray]:
+        """The function that a user would call, with its arguments."""
+        function: Callable[..., np.ndarray] = getattr(grad, f"conv{self.ndim}d_weight")
+        return lambda: function(w, self.weight_shape, x, out=out, **self._options())
+
+    def first(self, x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Both as (N, channels, *spatial), contiguous."""
+        if not self.channels_last:
+            return x, w
+        return np.ascontiguousarray(np.moveaxis(x, -1, 1)), np.ascontiguousarray(np.moveaxis(w, -1, 1))
+
+    def own(self, result: np.ndarray) -> np.ndarray:
+        """A gradient (F, C // G, *kernel) in this workload's layout."""
+        return np.moveaxis(result, (0, 1), (-1, -2)) if self.channels_last else result

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .backward import InputGradient, Transposed
+from .backward import InputGradient, Transposed, WeightGradient
 from .workload import Workload
 
 
@@ -177,6 +177,11 @@ def _gradients(workloads: Iterable[Workload]) -> tuple[InputGradient, ...]:
     )
 
 
+def _learned(workloads: Iterable[Workload]) -> tuple[WeightGradient, ...]:
+    """With respect to weights."""
+    return tuple(WeightGradient(**vars(workload) | {"name": f"{workload.name}.dw"}) for workload in workloads)
+
+
 SUITES: dict[str, tuple[Group, ...]] = {
     "layers": (
         Group("float32, 60 flop/byte and more, channels_last", DENSE, {"of roofline": 0.92, "best peer": 1.05}),
@@ -201,6 +206,12 @@ SUITES: dict[str, tuple[Group, ...]] = {
             "input gradients, float32, channels_first", _gradients(_first(DENSE + THIN)), {"of peak": 0.8, "torch": 1.1}
         ),
         Group("input gradients, float64, channels_last", _gradients(_typed(DENSE + THIN, "float64")), {"torch": 1.8}),
+        Group("weight gradients, float32, channels_last", _learned(DENSE + THIN), {"of peak": 0.8, "torch": 1.1}),
+        Group(
+            "weight gradients, float32, channels_first", _learned(_first(DENSE + THIN)), {"of peak": 0.8, "torch": 1.1}
+        ),
+        Group("weight gradients, float64, channels_last", _learned(_typed(DENSE + THIN, "float64")), {"torch": 1.8}),
+        Group("weight gradients, depthwise and grouped, float32", _learned(DEPTHWISE + GROUPED), {"torch": 1.3}),
     ),
     "depthwise": (
         Group("depthwise and grouped, float32, channels_last", DEPTHWISE + GROUPED, {"best peer": 1.3}),

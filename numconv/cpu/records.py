@@ -123,7 +123,7 @@ GRADIENT, GRADIENT_SLOT = _record("""
     OD OH OW D H W KD KH KW sd sh sw dd dh lo_d lo_h lo_w index_d index_h index_w
     step_h step_w ahead_h ahead_w apart_h apart_w
     channels block_channels taps pixel_bytes row_bytes steps x_parts o_parts x_size g_size item
-    filters width panel_filters inputs block_inputs apart negate turn
+    tile_rows filters width panel_filters inputs block_inputs apart negate turn
     chain_rows pieces piece group_channels group_filters
     """)
 

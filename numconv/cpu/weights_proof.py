@@ -14,7 +14,8 @@ from .exercise import _values
 from .machine import machine
 from .memory import address_of
 from .proof import _is_intact, _proved, _shielded, _twice
-from .weights import Layout, Schedule
+from .weights import Schedule
+from .weights_layout import Layout
 
 
 def build(problem: Problem, conjugate_x: bool) -> Schedule | None:

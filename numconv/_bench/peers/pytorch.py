@@ -98,7 +98,24 @@ def _input_gradient(workload: Workload, data: Any, weights: Any, ndim: int) -> C
     return lambda: torch.ops.aten.convolution_backward(data, held, weights, None, *options)[0]
 
 
-_OPERATIONS = {"convolution": _convolution, "transposed": _transposed, "input gradient": _input_gradient}
+def _weight_gradient(workload: Any, data: Any, inputs: Any, ndim: int) -> Callable[[], Any]:
+    """The same of weights, in the memory format of the input."""
+    padding, stride, dilation = _geometry(workload, ndim)
+    kinds = torch.channels_last, torch.contiguous_format
+    kind = next(kind for kind in kinds if data.is_contiguous(memory_format=kind))
+    kernel = [1] * (ndim - workload.ndim) + list(workload.kernel)
+    inner = workload.channels // workload.groups
+    held = torch.empty((workload.filters, inner, *kernel), dtype=data.dtype).contiguous(memory_format=kind)
+    options = (stride, padding, dilation, False, [0] * ndim, workload.groups, [False, True, False])
+    return lambda: torch.ops.aten.convolution_backward(data, inputs, held, None, *options)[1]
+
+
+_OPERATIONS = {
+    "convolution": _convolution,
+    "transposed": _transposed,
+    "input gradient": _input_gradient,
+    "weight gradient": _weight_gradient,
+}
 
 
 def _reduced(workload: Workload, maps: Any) -> list[Any]:

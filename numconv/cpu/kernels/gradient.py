@@ -54,7 +54,7 @@ def work_record(typingctx, address):
 
 
 @inlined
-def place(plan, share, work, job, tile_rows):
+def place(plan, share, work, job):
     """Which elements, filters, group and segment a job has; filters fastest, so that neighbours share x."""
     job, part = job // share.filter_parts, job % share.filter_parts
     work.panel_0 = part * share.filter_part
@@ -63,7 +63,7 @@ def place(plan, share, work, job, tile_rows):
     job, part = job // share.element_parts, job % share.element_parts
     work.element_0 = part * share.element_part
     work.elements = min(share.element_part, plan.taps * plan.channels - work.element_0)
-    work.tiles = (work.elements + tile_rows - 1) // tile_rows
+    work.tiles = (work.elements + plan.tile_rows - 1) // plan.tile_rows
     work.group, work.segment = job % share.groups, job // share.groups
     block = plan.taps * plan.block_channels
     work.block_0 = work.element_0 // block
@@ -85,7 +85,7 @@ def element_of(plan, share, e):
 
 
 @inlined
-def list_offsets(plan, share, work, slot, tile_rows):
+def list_offsets(plan, share, work, slot):
     """Where each element reads of a pixel's packed window; the last tile repeats the last element."""
     table = pointer(slot + share.at_offsets, "i8")
     for i in range(work.elements):
@@ -95,7 +95,7 @@ def list_offsets(plan, share, work, slot, tile_rows):
         if plan.apart == 0:
             at += (block - work.block_0) * share.block_bytes
         table[i] = at + kw * plan.apart_w * plan.pixel_bytes
-    for i in range(work.elements, work.tiles * tile_rows):
+    for i in range(work.elements, work.tiles * plan.tile_rows):
         table[i] = table[work.elements - 1]
 
 
@@ -144,15 +144,15 @@ def list_steps(plan, share, work, slot):
     starts[work.chains] = k
 
 
-def job(rows):
-    """The kernel of the module's docstring; tiles of so many elements."""
+def job():
+    """The kernel of the module's docstring."""
 
     def kernel(plan_address, call_address, slot_number, job_number):
         plan, call_ = gradient_record(plan_address), call_record(call_address)
         share, slot = share_record(call_.given), call_.workspace + slot_number * call_.slot_bytes
         work, stage = work_record(slot), (plan_address, call_address, slot, job_number)
-        place(plan, share, work, job_number, rows)
-        list_offsets(plan, share, work, slot, rows)
+        place(plan, share, work, job_number)
+        list_offsets(plan, share, work, slot)
         chain = (share.first_segment + work.segment) * SEGMENT
         end = min(chain + SEGMENT, share.chains)
         while chain < end:

@@ -7,7 +7,7 @@ from .intrinsics import SIZES, call_record
 from .runs import copy_run, transpose
 
 
-def finish(scalar, rows):
+def finish(scalar):
     """Elements of a filter that are neighbours in out (`by_channel`) are transposed; else filters are copied."""
     size = SIZES[scalar]
 
@@ -18,7 +18,7 @@ def finish(scalar, rows):
         x_parts = plan.x_parts // plan.steps  # parts of a number that are elements of their own
         out = call.out + work.segment * share.part_bytes + work.group * plan.group_filters * call.o_f
         for panel in range(work.panels):
-            sums = slot + share.at_acc + panel * work.tiles * (rows * width)
+            sums = slot + share.at_acc + panel * work.tiles * plan.tile_rows * width
             lane = (work.panel_0 + panel) * plan.panel_filters
             lanes, to = min(plan.panel_filters, plan.filters - lane), out + lane // parts * call.o_f
             if share.by_channel != 0:

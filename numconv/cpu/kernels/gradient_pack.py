@@ -99,7 +99,7 @@ def negate(address, step, pixels, lanes, code):
 
 @intrinsic(prefer_literal=True)
 def spread_vector(typingctx, source, target, code, lanes, inputs, outputs):
-    """`spread` by shuffles of one vector; lanes without a filter repeat the first."""
+    """`spread` by shuffles of one vector, which holds all channels; lanes without a filter repeat the first."""
     size, n, C, F = SIZES[code.literal_value], lanes.literal_value, inputs.literal_value, outputs.literal_value
 
     def codegen(ctx, b, sig, args):
@@ -114,31 +114,25 @@ def spread_vector(typingctx, source, target, code, lanes, inputs, outputs):
 
 
 @inlined
-def spread(source, target, code, lanes, inputs, outputs):
+def spread(plan, source, target, code):
     """A vector for each channel of a group, which has in each lane what the group of its filter has in that channel."""
     literally(code)
-    literally(lanes)
-    literally(inputs)
-    literally(outputs)
-    size = size_of(code)
-    if inputs <= outputs:  # all channels of the groups are one vector
-        spread_vector(source, target, code, lanes, inputs, outputs)
-    else:
-        values = pointer(source, code)
-        for c in range(inputs):
-            to = pointer(target + c * lanes * size, code)
-            for group in range(lanes // outputs):
-                for i in range(outputs):
-                    to[group * outputs + i] = values[group * inputs + c]
+    values, size, inputs, outputs = pointer(source, code), size_of(code), plan.group_channels, plan.group_filters
+    for c in range(inputs):
+        to = pointer(target + c * plan.width * size, code)
+        for group in range(plan.width // outputs):
+            for i in range(outputs):
+                to[group * outputs + i] = values[group * inputs + c]
 
 
 def pack_x(source, target, lanes, inputs, outputs):
-    """The blocks of channels that a job's elements see; spread in so many lanes, if groups have `inputs` channels.
+    """The blocks of channels that a job's elements see.
 
+    With `lanes` they are spread, by shuffles where the channels (`inputs`) and filters (`outputs`) of groups are given.
     All blocks of a few pixels, where channels are neighbours: their cache lines come once (1024 channels, all pixels of
     a block at a time: 0.9 ms, not 0.5).
     """
-    target_size, spreads = SIZES[target], inputs > 0
+    target_size, spreads, one_vector = SIZES[target], lanes > 0, inputs > 0
 
     def kernel(plan_address, call_address, slot, _):
         call = call_record(call_address)
@@ -187,7 +181,11 @@ def pack_x(source, target, lanes, inputs, outputs):
                             for w in range(count):
                                 for c in range(channels, plan.block_inputs):
                                     pointer(there + w * pitch, target)[c] = 0
-                                spread(there + w * pitch, to + w * plan.pixel_bytes, target, lanes, inputs, outputs)
+                                from_, into = there + w * pitch, to + w * plan.pixel_bytes
+                                if one_vector:
+                                    spread_vector(from_, into, target, lanes, inputs, outputs)
+                                else:
+                                    spread(plan, from_, into, target)
                     at += channels // parts * call.x_c
                     to += share.block_bytes
                 j += count
