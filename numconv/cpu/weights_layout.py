@@ -22,6 +22,8 @@ SEGMENT, FEW = 256, 16
 """Chains of a segment, `kernels.gradient`; pixels that are packed together, `kernels.gradient_pack`."""
 BLOCK_BYTES = 64
 """Of the channels of a pixel that are packed together; or of all, if they are no more."""
+CROWDED_BYTES = 1 << 20
+"""Of both together, from which they leave a second-level cache."""
 PACKED_BYTES, SUMS_BYTES = 320 << 10, 384 << 10
 """Budgets of a chunk's packed pixels and of a job's sums, in a second-level cache."""
 MOST_SPREAD = 8
@@ -260,7 +262,7 @@ def cycles(layout: Layout, blocks: Blocks, samples: int, threads: int) -> float:
     seconds = (compute + pack) / 4e9
     sums = sums_bytes(layout, elements, panels)
     late = max(1.0, seconds / LONGEST_JOB) ** 4 * max(1.0, sums / SUMS_BYTES) ** 0.5
-    late *= max(1.0, chunk.packed_bytes(layout, seen, panels) / PACKED_BYTES) ** 0.3
+    late *= max(1.0, (chunk.packed_bytes(layout, seen, panels) + sums) / CROWDED_BYTES) ** 0.5
     return -(-jobs // threads) * (compute + pack + 3000) * late
 
 
