@@ -14,7 +14,7 @@ from ._cli.progress import progress
 from ._plan import kernel_problem
 from ._problem import Problem
 from ._threads import get_num_threads
-from .cpu import cache, children, direct, execute
+from .cpu import cache, children, direct, execute, methods
 from .cpu.cache import Kernel
 from .cpu.integers import operand
 from .cpu.machine import machine
@@ -25,7 +25,7 @@ _LAYERS: dict[int, list[tuple[tuple, tuple, int]]] = {
     2: [
         ((56, 56, 64), (3, 3, 64, 64), 1), ((112, 112, 3), (3, 3, 3, 32), 1), ((28, 28, 256), (1, 1, 256, 128), 1),
         ((128, 128, 3), (5, 5, 3, 4), 1), ((56, 56, 64), (3, 3, 1, 64), 64), ((28, 28, 64), (5, 5, 1, 64), 64),
-        ((512, 512, 1), (3, 3, 1, 1), 1), ((512, 512, 1), (5, 5, 1, 16), 1),
+        ((512, 512, 1), (3, 3, 1, 1), 1), ((512, 512, 1), (5, 5, 1, 16), 1), ((512, 512, 1), (21, 21, 1, 1), 1),
     ],
     3: [((16, 32, 32, 16), (3, 3, 3, 16, 32), 1), ((32, 64, 64, 1), (3, 3, 3, 1, 4), 1)],
 }  # fmt: skip
@@ -104,10 +104,13 @@ def _problems(dtype: np.dtype, ndim: int) -> Iterable[Problem]:
 
 
 def _kernels(problem: Problem) -> list[Kernel]:
-    """Of a problem, with the packing of its weights."""
+    """Of a problem by `direct`, with the packing of its weights, and by the methods that `auto` tries first."""
     p = (problem if machine().f16c else kernel_problem(problem)).flat
     w = np.ones((*p.kernel, p.group_channels, p.filters), p.w_dtype)
     lanes = execute.lanes_of(p, w, None)
     w, layout = operand(w, lanes), direct.chosen(p, lanes)
     kernels = list(direct.kernels_of(p, layout, machine()).values())
-    return kernels + [kernel for kernel in [execute.packing_of(layout, w, lanes.scalar)] if kernel is not None]
+    kernels += [kernel for kernel in [execute.packing_of(layout, w, lanes.scalar)] if kernel is not None]
+    for method in [methods.OTHERS[name] for name in methods.chosen(p) if name in methods.OTHERS]:
+        kernels += method.kernels_of(method.layout_of(p)).values()
+    return kernels

@@ -49,6 +49,11 @@ def test_kernels_of_every_dtype(dtype):
     assert set(_warm.kernels_for([dtype, dtype], [2])) < set(kernels)
 
 
+def test_methods_that_auto_takes_are_compiled():
+    factories = {factory for factory, *_ in _warm.kernels_for("float32", [1, 2])}
+    assert {"winograd.forward", "fft.synthesise", "separable.rows", "filters.micro", "peak.multiply_adds"} <= factories
+
+
 def test_more_dtypes_share_kernels():
     one, other, both = (set(_warm.kernels_for(names, [2])) for names in ("f4", "f8", ["f4", "f8"]))
     assert both == one | other and one & other

@@ -247,9 +247,14 @@ def _fits(layout: Fft) -> bool:
 
 def build(problem: Problem) -> Schedule:
     """Schedule a problem that is not refused."""
+    return record(problem, layout_of(problem))
+
+
+def layout_of(problem: Problem) -> Fft:
+    """Of a problem that is not refused."""
     found = best(problem)
     assert found is not None
-    return record(problem, found)
+    return found
 
 
 def kernels_of(layout: Fft) -> dict[str, tuple]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from math import prod
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -54,6 +54,12 @@ class Method(Protocol):
 
     def pack(self, schedule: Schedule, w: np.ndarray, workers: int) -> Packed | None:
         """Weights as kernels read them, as they were, and where these lie (CALL.given); None where they do not do."""
+
+    def layout_of(self, problem: Problem) -> Any:
+        """How a problem that is not refused is computed."""
+
+    def kernels_of(self, layout: Any) -> dict[str, tuple]:
+        """Factory and parameters of the kernels that a layout needs."""
 
     def small(self, schedule: Schedule) -> Schedule | None:
         """Schedule a small problem with the same kernels, to prove them; None if there is none."""

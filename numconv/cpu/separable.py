@@ -214,6 +214,11 @@ def kernels_of(layout: Separable) -> dict[str, tuple]:
     return stages | ({"activate": ("activation.activate", scalar, p.activation, fused)} if own_pass else {})
 
 
+def layout_of(problem: Problem) -> Separable:
+    """Of a problem that is not refused."""
+    return best(problem)
+
+
 def record(p: Problem, layout: Separable) -> Schedule:
     """Schedule a problem in a layout: load or compile its kernels, write its PLAN record."""
     scalar, KH = layout.parts.scalar, p.kernel[1]

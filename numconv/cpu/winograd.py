@@ -10,10 +10,9 @@ channels of the largest |x| in a tile times the sum of |w|; measured in float32 
 with F(4x4) (log-normal data; normal 9), 47 with F(4, 3) and 60 with F(4, 5) (normal 6 and 4).
 
 One Zen 5 core, float32, channels last, direct / this: 224x224x64 2.6, 56x56x256 2.8, 28x28x512 1.5, 14x14x256 1.8,
-14x14x512 1.7, 7x7x512 in batches 1.2. Products run at the speed of `direct` from blocks of some 12 tiles on; a block's
-V and M may take most of a second-level cache (70 tiles of 64 channels in 2 MB are as fast as 12 in 360 KB), since of V
-only a value is read for each row of filters. From 512 channels on F(4x4) waits for its 38 MB of weights, which every
-block reads from memory (16 GB/s): blocks of more tiles would help, in passes over the channels that keep M.
+14x14x512 1.7, 7x7x512 in batches 1.2. Products run at the speed of `direct` from blocks of some 12 tiles on; V and M
+of a block may take most of a second-level cache: of V only a value is read for each row of filters. From 512 channels
+on F(4x4) waits for its 38 MB of weights, which every block reads from memory (16 GB/s).
 """
 
 from __future__ import annotations
@@ -47,8 +46,7 @@ UNFIT = "a filter is not finite, or all of it is too small or too large"
 LEAST_CHANNELS = 16
 """And filters, of a group, from which `auto` takes this method."""
 TRANSFORM = 0.25
-"""Cycles for a byte of transformed weights. Measured are 0.4 to 1.0; but where they have a say, images are small, and
-are computed faster than estimated."""
+"""Cycles for a byte of transformed weights: up to 1, but small images, where they count, are faster than estimated."""
 FORMS = {(3, 3): (("4", "4"), ("2", "2")), (1, 3): (("1", "4"), ("1", "2")), (1, 5): (("1", "4_5"),)}
 """Forms along H and W by (KH, KW): `minimal`."""
 
@@ -281,19 +279,21 @@ def best(problem: Problem) -> tuple[Winograd, float] | None:
     Samples share the weights that they read, but a form must not depend on how many there are.
     """
     every = [layout for form in FORMS[problem.kernel[1:]] for layout in layouts(problem, form)]
-    alone = min((layout for layout in every if layout.samples == 1), key=lambda layout: layout.cycles, default=None)
-    if alone is None:
-        return None
-    return min(
-        (layout for layout in every if layout.form == alone.form), key=lambda layout: layout.cycles
-    ), alone.cycles
+    every.sort(key=lambda layout: layout.cycles)
+    alone = next((layout for layout in every if layout.samples == 1), None)
+    return None if alone is None else (next(layout for layout in every if layout.form == alone.form), alone.cycles)
 
 
 def build(problem: Problem) -> Schedule:
     """Schedule a problem that is not refused."""
+    return record(problem, layout_of(problem))
+
+
+def layout_of(problem: Problem) -> Winograd:
+    """Of a problem that is not refused."""
     found = best(problem)
     assert found is not None
-    return record(problem, found[0])
+    return found[0]
 
 
 def small(schedule: Schedule) -> Schedule | None:
@@ -383,8 +383,8 @@ def pack(schedule: Schedule, w: np.ndarray, workers: int) -> tuple[np.ndarray, n
     if w.dtype != scalar or not w.flags.aligned:
         w = cast(w, scalar)
     packed = aligned_empty((layout.weights_bytes // layout.item,), scalar)
-    row = layout.width * 8
-    scratch = w.shape[1] * w.shape[2] * (minimal.TOGETHER * row + 64) + row
+    row, some = layout.width * 8, minimal.TOGETHER * layout.width
+    scratch = w.shape[1] * w.shape[2] * (some * 8 + 64) + row + layout.points * (some * layout.item + 64)
     space, address = borrow_workspace(workers * scratch)
     fields = {
         "kernel": cache.address(*kernels_of(layout)["weights"]),

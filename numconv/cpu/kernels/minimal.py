@@ -16,7 +16,7 @@ FORMS = {"1": (1, 1), "2": (2, 3), "4": (4, 3), "4_5": (4, 5)}
 """Outputs and taps of an axis, by its name."""
 
 TOGETHER = 8
-"""Channels whose weights are read together where they are innermost in memory."""
+"""Channels whose weights are transformed together."""
 
 WEIGHTS = {
     "1": ((1.0,),),
