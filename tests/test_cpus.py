@@ -15,6 +15,11 @@ HASHES = """
         if case.name.startswith(("type.", "tail.pixels1", "tail.row3", "tail.filters3", "chains.", "stride2")):
             x, w, bias = arrays(case, np.random.default_rng(number))
             digest.update(CONV[case.ndim](x, w, bias, **case.keywords, threads=1).tobytes())
+    rng = np.random.default_rng(0)
+    for channels, groups, dtype in ((40, 1, "f4"), (36, 36, "f4"), (8, 1, "F"), (40, 2, "f8")):
+        x, g = rng.standard_normal((2, 9, 9, channels)).astype(dtype), rng.standard_normal((2, 8, 7, 72)).astype(dtype)
+        gradient = numconv.grad.conv2d_weight(x, (2, 3, channels // groups, 72), g, groups=groups, threads=1)
+        digest.update(gradient.tobytes())
     print(digest.hexdigest())
 """
 BOUND = """
