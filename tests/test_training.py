@@ -88,6 +88,21 @@ def test_the_bits_do_not_depend_on_threads_and_do_on_the_seed():
     assert trained(1, seed=4)[0] != first[0]
 
 
+def test_the_bits_do_not_depend_on_threads_where_all_of_them_work():
+    """Layers large enough for several: poolings, relu, dense."""
+    from numconv._bench.training import block
+
+    rng = np.random.default_rng(2)
+    x, y = rng.standard_normal((64, 32, 32, 3), dtype=np.float32), rng.integers(0, 10, 64)
+    found = set()
+    for threads in (1, 2, 4):
+        with numconv.num_threads(threads):
+            model = compiled(block(0))
+            model.fit(x, y, verbose=0)
+        found.add(b"".join(w.tobytes() for w in model.get_weights()))
+    assert len(found) == 1
+
+
 def test_validation_split_takes_the_last_samples():
     x, y = stripes(50)
     model = compiled(network(), SGD(0.0))
