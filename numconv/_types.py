@@ -222,7 +222,7 @@ def _refuse(name: str, argument: str, value: Any) -> None:
     elif isinstance(value, np.matrix):
         reason = f"it keeps two axes whatever is done to it: pass np.asarray({argument})"
     elif lies_on_gpu(value):
-        reason = "it lies on a GPU, where x does not: copy it to the host, or x to the GPU"
+        reason = "it lies on a GPU, and what is asked for is computed on the host: copy it there"
     elif hasattr(value, "todense"):
         reason = "sparse arrays are not supported: pass its todense()"
     else:

@@ -46,20 +46,33 @@ def job_of(x_shape, w_shape, x_dtype="float32", w_dtype=None, result=None, bias=
 
     kernel = (*problem.kernel, problem.group_channels, problem.filters)
     places = {
-        "x": place(x_shape, x, frame.axes), "w": place(kernel, w), "table": place((1,), np.dtype("int64")),
+        "x": place(x_shape, x, frame.axes), "w": place(kernel, w),
         "out": place(frame.out_shape(x_shape), problem.result, frame.axes),
     } | ({"bias": place((filters,), kind)} if bias else {})  # fmt: skip
     name = methods.chosen("test", problem, places["x"], places["out"])
-    return name, methods.KERNELS[name].job(problem, places)[0]
+    method = methods.KERNELS[name]
+    places |= {key: place(table.shape, table.dtype) for key, table in method.tables(problem, places).items()}
+    return name, method.job(problem, places)[0]
 
 
 GENERIC = [
-    *((f"{d}.{f or 'last'}", ((1, 9, 9, 9, 40), (3, 3, 3, 40, 40)), {"x_dtype": d, "overflow": "wrap"} | extra_, f)
+    *((f"{d}.{f or 'last'}", ((1, 9, 9, 9, 7), (3, 3, 3, 7, 40)), {"x_dtype": d, "overflow": "wrap"} | extra_, f)
       for d in ("float32", "float64", "complex64", "complex128", "float16", "int8", "uint64")
       for f, extra_ in (("", {}), ("wrap", {"padding": 1, "pad_mode": "wrap"}))),
-    ("to uint8", ((1, 9, 9, 9, 40), (3, 3, 3, 40, 40)), {"result": "uint8", "overflow": "saturate"}, ""),
-    ("to int16", ((1, 9, 9, 9, 40), (3, 3, 3, 40, 40)), {"result": "int16", "overflow": "wrap"}, ""),
-    *((name, ((1, 9, 9, 9, 40), (3, 3, 3, 40, 40)), {"activation": name}, "") for name in ("leaky_relu", *SMOOTH)),
+    ("to uint8", ((1, 9, 9, 9, 7), (3, 3, 3, 7, 40)), {"result": "uint8", "overflow": "saturate"}, ""),
+    ("to int16", ((1, 9, 9, 9, 7), (3, 3, 3, 7, 40)), {"result": "int16", "overflow": "wrap"}, ""),
+    *((name, ((1, 9, 9, 9, 7), (3, 3, 3, 7, 40)), {"activation": name}, "") for name in ("leaky_relu", *SMOOTH)),
+]  # fmt: skip
+WRAPPED = {"result": "int32", "overflow": "wrap"}
+DENSE = [
+    ("3x3x64 last", ((8, 56, 56, 64), (3, 3, 64, 64)), {}),
+    ("3x3x128 first", ((8, 128, 56, 56), (128, 128, 3, 3)), FIRST),
+    ("1x1x256 last", ((8, 28, 28, 256), (1, 1, 256, 128)), {"activation": "relu"}),
+    ("3x3x128 reflect", ((8, 56, 56, 128), (3, 3, 128, 128)), {"pad_mode": "reflect", "stride": 2}),
+    ("5x5x30", ((8, 30, 56, 56), (70, 30, 5, 5)), FIRST),
+    ("half", ((8, 56, 56, 128), (3, 3, 128, 128)), {"x_dtype": "float16"}),
+    ("bytes", ((8, 56, 56, 16), (3, 3, 16, 32)), {"x_dtype": "uint8", "w_dtype": "float32", **WRAPPED}),
+    ("double", ((8, 56, 56, 16), (3, 3, 16, 32)), {"x_dtype": "float64"}),
 ]  # fmt: skip
 BYTES = {"result": "uint8", "overflow": "saturate"}
 STENCILS = [
@@ -127,3 +140,18 @@ def test_stencil(arch, name, shapes, options):
     assert code.counts["LDS.128"] >= shape.KH * shape.C
     assert code.counts["CALL"] == 0
     assert code.registers * shape.T * shape.blocks <= REGISTERS
+
+
+@architectures
+@pytest.mark.parametrize(("name", "shapes", "options"), DENSE, ids=named)
+def test_dense(arch, name, shapes, options):
+    """Most instructions of the main loop are products; both sides come in 16 bytes at a time."""
+    kernel, job = job_of(*shapes, padding="same", **options)
+    assert kernel == "dense"
+    code = compiled(arch, job)
+    B, unit = job.parameters[8:10]
+    product = "DFMA" if "float64" in job.parameters else "FFMA"
+    assert code.counts[product] == B * 8
+    assert code.counts["LDS.128"] >= B // 8 * (4 if product == "FFMA" else 8)
+    assert code.counts["CALL"] == 0
+    assert code.share(product) > (0.64 if B == 128 and unit == 8 else 0.36)

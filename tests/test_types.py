@@ -205,7 +205,7 @@ def test_what_converts_to_an_array():
         (np.ma.masked_array([1, 2], [0, 1]), TypeError, "of type numpy.ma.*MaskedArray; its mask .* w.filled"),
         (np.ma.masked, TypeError, "its mask would be ignored"),
         (np.ones((2, 2)).view(np.matrix), TypeError, r"two axes whatever is done to it: pass np.asarray\(w\)"),
-        (OnGPU(), TypeError, "OnGPU; it lies on a GPU, where x does not"),
+        (OnGPU(), TypeError, "OnGPU; it lies on a GPU, and what is asked for"),
         (OnGPUWithGradient(), TypeError, "it lies on a GPU"),
         (Sparse(), TypeError, "Sparse; sparse arrays are not supported"),
         ([[1, 2], [3]], ValueError, "does not form an array .rows of different lengths"),

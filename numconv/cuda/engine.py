@@ -9,14 +9,14 @@ import numpy as np
 from .._frames import BankFrame, ConvFrame
 from .._problem import Problem
 from .._views import canonical
-from . import generic, methods
+from . import methods
 from .arrays import NUMBA, Given, upload
 from .launch import Launch, on, prepare
 from .places import Place
 
 Frame = ConvFrame | BankFrame
-Bound = list[tuple[Launch, tuple[tuple[str, int], ...]]]
-"""Launches, each with its pointers: whose they are, and how many bytes behind its first element."""
+Bound = list[tuple[Launch, tuple[tuple[str, int], ...], dict[str, Any]]]
+"""Launches, each with its pointers: whose they are, and how many bytes behind its first element; and its tables."""
 
 
 class Engine:
@@ -34,8 +34,7 @@ class Engine:
         self._kept: list[Any] = []
         self.w = self._placed(w)
         self.bias = None if bias is None else self._placed(bias)
-        self.table = self._placed(generic.border_table(problem)) if generic.has_borders(problem) else self.w
-        self._bases = {"w": self.w.address, "table": self.table.address}
+        self._bases = {"": 0, "w": self.w.address}
         if self.bias is not None:
             self._bases["bias"] = self.bias.address
         strides = (self.w.view.strides, None if self.bias is None else self.bias.view.strides)
@@ -55,7 +54,7 @@ class Engine:
             bound = kept[key] = self._prepared(frame, Place.of(x), Place.of(out))
         bases = self._bases | {"x": x.address, "out": out.address}
         with on(self.device):
-            for launch, pointers in bound:
+            for launch, pointers, _ in bound:
                 launch(stream, tuple(bases[whose] + offset for whose, offset in pointers))
 
     def _prepared(self, frame: Frame, x: Place, out: Place) -> Bound:
@@ -66,9 +65,12 @@ class Engine:
         bases, bound = self._bases | {"x": x.address, "out": out.address}, []
         for source, x_axes, target, o_axes in runs:
             places = {"x": x.seen(canonical(source, x_axes)), "out": out.seen(canonical(target, o_axes))}
-            places |= {"w": self.w, "table": self.table} | ({} if self.bias is None else {"bias": self.bias})
-            kernel = methods.chosen(self.name, self.problem, places["x"], places["out"])
-            job, pointers = methods.KERNELS[kernel].job(self.problem, places)
-            offsets = tuple((whose, places[whose].address - bases[whose]) for whose in pointers)
-            bound.append((prepare(job, self.device), offsets))
+            places |= {"w": self.w} | ({} if self.bias is None else {"bias": self.bias})
+            method = methods.KERNELS[methods.chosen(self.name, self.problem, places["x"], places["out"])]
+            tables = {name: upload(table, self.device) for name, table in method.tables(self.problem, places).items()}
+            places |= {name: Place.of(NUMBA.describe(table)) for name, table in tables.items()}
+            job, pointers = method.job(self.problem, places)
+            owners = [whose if whose in bases else "" for whose in pointers]
+            offsets = [places[whose].address - bases[owner] for whose, owner in zip(pointers, owners, strict=True)]
+            bound.append((prepare(job, self.device), tuple(zip(owners, offsets, strict=True)), tables))
         return bound

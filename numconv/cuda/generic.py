@@ -22,8 +22,13 @@ def refusal(problem: Problem, x: Place, out: Place) -> str:
     return "only up to 2**31 - 1 pixels of a map" if largest >= 2**31 else ""
 
 
+def tables(problem: Problem, places: dict[str, Place]) -> dict[str, np.ndarray]:
+    """What the kernel looks up: the samples that padding shows."""
+    return {"table": border_table(problem)} if has_borders(problem) else {}
+
+
 def job(problem: Problem, places: dict[str, Place]) -> tuple[Job, tuple[str, ...]]:
-    """(what is launched, whose its pointers are, in order); `places` are canonical: x, w, out, table, bias if any."""
+    """(what is launched, whose its pointers are, in order); `places`: canonical x, w, out, bias if any; tables."""
     x, w, bias, out = places["x"], places["w"], places.get("bias"), places["out"]
     lanes = 32 if problem.filters >= 16 and out.steps[4] < out.steps[3] else 1
     parameters = (
@@ -35,7 +40,7 @@ def job(problem: Problem, places: dict[str, Place]) -> tuple[Job, tuple[str, ...
         min(-(-problem.filters // lanes), MOST),
         min(x.view.shape[0], MOST),
     )
-    pointers = ("x", "w", "bias" if bias else "w", "out", "table")
+    pointers = ("x", "w", "bias" if bias else "w", "out", "table" if has_borders(problem) else "w")
     numbers = (_numbers(problem, x, w, bias, out), reals(problem))
     return Job("generic.make", parameters, grid, numbers, tuple(places[whose].extent for whose in pointers)), pointers
 

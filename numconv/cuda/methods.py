@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy as np
+
 from .._problem import Problem
-from . import generic, stencil
+from . import dense, generic, stencil
 from .launch import Job
 from .places import Place
 
@@ -16,11 +18,14 @@ class Method(Protocol):
     def refusal(self, problem: Problem, x: Place, out: Place) -> str:
         """Why it does not compute a problem: "(it computes) only ..."; "" if it does."""
 
+    def tables(self, problem: Problem, places: dict[str, Place]) -> dict[str, np.ndarray]:
+        """Arrays that the kernel reads besides, by name."""
+
     def job(self, problem: Problem, places: dict[str, Place]) -> tuple[Job, tuple[str, ...]]:
-        """(what is launched, whose its pointers are, in order); `places` are canonical: x, w, out, table, bias."""
+        """(what is launched, whose its pointers are, in order); `places` are canonical: x, w, out, bias; and tables."""
 
 
-KERNELS: dict[str, Method] = {"stencil": stencil, "generic": generic}
+KERNELS: dict[str, Method] = {"stencil": stencil, "dense": dense, "generic": generic}
 
 
 def chosen(name: str, problem: Problem, x: Place, out: Place) -> str:

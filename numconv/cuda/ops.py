@@ -11,6 +11,8 @@ elements. All that is compiled into one kernel is specialised by these factories
     shared(scalar, size)              array(): memory of a block, the same for all of its threads
     placing(scalar), taking(scalar)   place(array, at, value), take(array, at): without Python's negative indices
     putting(scalar, first, n)         put(array, at, acc): n accumulators from `first` on, in stores of 16 bytes
+    filling(scalar, first, n, value)  fill(acc): n accumulators from `first` on
+    folding(scalar, n)                fold(acc): the first n accumulators are added to the n behind them
     device(function)                  a function that kernels call
 `sync_warp` (which all threads of a block have to call), `divide` (int32 that are not negative), `nearest` (half to
 even), `exponential`, `hyperbolic`, `normal`.
@@ -33,6 +35,7 @@ _face: Any = import_module(".ops_simulated" if SIMULATED else ".ops_gpu", __pack
 device, divide, multiply_add, placing, reader = (
     _face.device, _face.divide, _face.multiply_add, _face.placing, _face.reader,
 )  # fmt: skip
+filling, folding = _face.filling, _face.folding
 putting, taking, unrolled, writer = _face.putting, _face.taking, _face.unrolled, _face.writer
 nearest, shared, sync_warp = _face.nearest, _face.shared, _face.sync_warp
 exponential, hyperbolic, normal = _face.exponential, _face.hyperbolic, _face.normal

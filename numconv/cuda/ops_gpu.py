@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 from llvmlite import ir
@@ -13,6 +14,9 @@ from numba.cuda.extending import intrinsic
 _INT32, _INT64 = ir.IntType(32), ir.IntType(64)
 _FLOAT, _DOUBLE = ir.FloatType(), ir.DoubleType()
 _GLOBAL, _SHARED = 1, 3  # LLVM's numbers of address spaces
+
+
+_numbers = count()
 
 
 def numba_type(name: str) -> Any:
@@ -113,7 +117,7 @@ def shared(scalar: str, size: int) -> Any:
     @intrinsic
     def array(typing: Any) -> tuple:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            name = builder.module.get_unique_name(f"shared_{scalar}_{size}")
+            name = f"shared_{next(_numbers)}_{scalar}_{size}"  # modules are linked: unique in all of them
             memory = cgutils.add_global_variable(
                 builder.module, ir.ArrayType(context.get_data_type(kind), size), name, addrspace=_SHARED
             )
@@ -194,6 +198,37 @@ def putting(scalar: str, first: int, n: int) -> Any:
     return put
 
 
+def filling(scalar: str, first: int, n: int, value: float) -> Any:
+    """Accumulators from `first` on."""
+
+    @intrinsic
+    def fill(typing: Any, acc: Any) -> tuple:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            for slot in _slots(context, builder, acc, args[0], first, n):
+                builder.store(ir.Constant(slot.type.pointee, value), slot)
+            return context.get_dummy_value()
+
+        return types.void(acc), generate
+
+    return fill
+
+
+def folding(scalar: str, n: int) -> Any:
+    """The first n accumulators are added to the n behind them."""
+
+    @intrinsic
+    def fold(typing: Any, acc: Any) -> tuple:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            slots = _slots(context, builder, acc, args[0], 0, 2 * n)
+            for source, target in zip(slots[:n], slots[n:], strict=True):
+                builder.store(builder.fadd(builder.load(target), builder.load(source)), target)
+            return context.get_dummy_value()
+
+        return types.void(acc), generate
+
+    return fold
+
+
 @device
 def sync_warp() -> None:
     """The barrier of 32 threads."""
@@ -223,6 +258,12 @@ def nearest(typing: Any, value: Any) -> tuple:
 
 # Of float64, whatever the type of a result: errors of 1, 2 and 5 units in the last place, for float32 less than one.
 exponential, hyperbolic, normal = cuda.libdevice.exp, cuda.libdevice.tanh, cuda.libdevice.normcdf
+
+
+def _slots(context: Any, builder: Any, kind: Any, array: Any, first: int, n: int) -> list:
+    """Pointers to elements of an array, at constant places."""
+    data = context.make_array(kind)(context, builder, value=array).data
+    return [builder.gep(data, [ir.Constant(_INT64, first + i)]) for i in range(n)]
 
 
 def _global(builder: Any, pointer: Any) -> Any:

@@ -94,7 +94,7 @@ def shared(scalar: str, size: int) -> Callable:
         with _lock:
             arrays = block.__dict__.setdefault("arrays", {})
             if name not in arrays:
-                arrays[name] = np.full(size, np.nan, scalar)
+                arrays[name] = np.full(size, np.nan if scalar[0] == "f" else -(2**62), scalar)
             return arrays[name]
 
     return array
@@ -134,6 +134,24 @@ def putting(scalar: str, first: int, n: int) -> Callable:
         array[at : at + n] = acc[first : first + n]
 
     return put
+
+
+def filling(scalar: str, first: int, n: int, value: float) -> Callable:
+    """Accumulators from `first` on."""
+
+    def fill(acc: np.ndarray) -> None:
+        acc[first : first + n] = value
+
+    return fill
+
+
+def folding(scalar: str, n: int) -> Callable:
+    """The first n accumulators are added to the n behind them."""
+
+    def fold(acc: np.ndarray) -> None:
+        acc[n : 2 * n] += acc[:n]
+
+    return fold
 
 
 def sync_warp() -> None:

@@ -66,6 +66,11 @@ def _halved(shape: Stencil) -> Stencil:
     return shape._replace(T=shape.T // 2, LX=min(shape.LX, shape.T // 2))
 
 
+def tables(problem: Problem, places: dict[str, Place]) -> dict[str, np.ndarray]:
+    """What the kernel looks up: the samples that padding shows."""
+    return generic.tables(problem, places)
+
+
 def job(problem: Problem, places: dict[str, Place]) -> tuple[Job, tuple[str, ...]]:
     """As `generic.job`."""
     x, bias = places["x"], places.get("bias")
@@ -78,7 +83,7 @@ def job(problem: Problem, places: dict[str, Place]) -> tuple[Job, tuple[str, ...
     across, down = -(-OW // (shape.LX * 8)), -(-OH // (shape.T // shape.LX * shape.RH))
     per = -(-problem.group_filters // shape.FB)
     grid = (across * down, problem.groups * per, min(x.view.shape[0], generic.MOST))
-    pointers = ("x", "w", "bias" if bias else "w", "out", "table")
+    pointers = ("x", "w", "bias" if bias else "w", "out", "table" if generic.has_borders(problem) else "w")
     numbers = (_numbers(problem, places, across, per), generic.reals(problem))
     return Job("stencil.make", parameters, grid, numbers, tuple(places[whose].extent for whose in pointers)), pointers
 

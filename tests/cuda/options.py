@@ -202,7 +202,7 @@ def test_what_a_gpu_refuses():
         numconv.conv2d(X, W, device=0)
     with pytest.raises(ValueError, match="device is 'cpu', but x lies on a GPU"):
         numconv.conv2d(to_device(X), W, device="cpu")
-    with pytest.raises(TypeError, match=r"w is of type .*; it lies on a GPU, where x does not"):
+    with pytest.raises(TypeError, match=r"w is of type .*; it lies on a GPU, and what is asked for"):
         numconv.conv2d(X, to_device(W))
     with pytest.raises(ValueError, match="device is 'cuda:1', but x is on GPU 0"):
         numconv.conv2d(to_device(X), W, device="cuda:1")
