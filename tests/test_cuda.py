@@ -64,6 +64,15 @@ def test_without_a_gpu():
             call()
 
 
+@pytest.mark.skipif(not extra.trouble(), reason="there is a GPU")
+def test_the_benchmark_says_what_is_missing():
+    command = [sys.executable, "-m", "asv_bench.gpu"]
+    result = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 2
+    assert result.stdout.startswith("asv_bench.gpu: no GPU can be used: ")
+    assert not result.stderr
+
+
 @pytest.mark.parametrize(
     ("versions", "message"),
     [

@@ -55,13 +55,14 @@ def job_of(x_shape, w_shape, x_dtype="float32", w_dtype=None, result=None, bias=
     return name, method.job(problem, places)[0]
 
 
+GROUPED = ((1, 9, 9, 9, 70), (3, 3, 3, 7, 40))
 GENERIC = [
-    *((f"{d}.{f or 'last'}", ((1, 9, 9, 9, 7), (3, 3, 3, 7, 40)), {"x_dtype": d, "overflow": "wrap"} | extra_, f)
+    *((f"{d}.{f or 'last'}", GROUPED, {"x_dtype": d, "overflow": "wrap"} | extra_, f)
       for d in ("float32", "float64", "complex64", "complex128", "float16", "int8", "uint64")
       for f, extra_ in (("", {}), ("wrap", {"padding": 1, "pad_mode": "wrap"}))),
-    ("to uint8", ((1, 9, 9, 9, 7), (3, 3, 3, 7, 40)), {"result": "uint8", "overflow": "saturate"}, ""),
-    ("to int16", ((1, 9, 9, 9, 7), (3, 3, 3, 7, 40)), {"result": "int16", "overflow": "wrap"}, ""),
-    *((name, ((1, 9, 9, 9, 7), (3, 3, 3, 7, 40)), {"activation": name}, "") for name in ("leaky_relu", *SMOOTH)),
+    ("to uint8", GROUPED, {"result": "uint8", "overflow": "saturate"}, ""),
+    ("to int16", GROUPED, {"result": "int16", "overflow": "wrap"}, ""),
+    *((name, GROUPED, {"activation": name}, "") for name in ("leaky_relu", *SMOOTH)),
 ]  # fmt: skip
 WRAPPED = {"result": "int32", "overflow": "wrap"}
 DENSE = [
@@ -69,6 +70,7 @@ DENSE = [
     ("3x3x128 first", ((8, 128, 56, 56), (128, 128, 3, 3)), FIRST),
     ("1x1x256 last", ((8, 28, 28, 256), (1, 1, 256, 128)), {"activation": "relu"}),
     ("3x3x128 reflect", ((8, 56, 56, 128), (3, 3, 128, 128)), {"pad_mode": "reflect", "stride": 2}),
+    ("7x7x3 stem", ((8, 3, 224, 224), (64, 3, 7, 7)), {"stride": 2, **FIRST}),
     ("5x5x30", ((8, 30, 56, 56), (70, 30, 5, 5)), FIRST),
     ("half", ((8, 56, 56, 128), (3, 3, 128, 128)), {"x_dtype": "float16"}),
     ("bytes", ((8, 56, 56, 16), (3, 3, 16, 32)), {"x_dtype": "uint8", "w_dtype": "float32", **WRAPPED}),
@@ -114,7 +116,7 @@ def compiled(arch, job):
     ("name", "shapes", "options", "mode"), GENERIC, ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_generic(arch, name, shapes, options, mode):
-    kernel, job = job_of(*shapes, **options)
+    kernel, job = job_of(*shapes, groups=10, **options)
     assert kernel == "generic"
     code = compiled(arch, job)
     assert (code.counts["CALL"] > 0) <= (name in SMOOTH)

@@ -11,8 +11,8 @@ from . import generic
 from .launch import Job
 from .places import Place
 
-FEWEST_CHANNELS, FEWEST_FILTERS = 8, 16
-"""Of a group."""
+FEWEST_PRODUCTS, FEWEST_FILTERS = 16, 8
+"""Of a result; of a group."""
 LARGE, SMALL = 128, 64
 """Filters and pixels of a block."""
 BLOCKS = 132
@@ -23,8 +23,9 @@ def refusal(problem: Problem, x: Place, out: Place) -> str:
     """Why it does not compute a problem: "(it computes) only ..."; "" if it does."""
     if problem.compute.kind != "f":
         return "only real sums"
-    if problem.group_channels < FEWEST_CHANNELS or problem.group_filters < FEWEST_FILTERS:
-        return f"only groups of {FEWEST_CHANNELS} channels and {FEWEST_FILTERS} filters"
+    products = prod(problem.kernel) * problem.group_channels
+    if products < FEWEST_PRODUCTS or problem.group_filters < FEWEST_FILTERS:
+        return f"only results of {FEWEST_PRODUCTS} products and groups of {FEWEST_FILTERS} filters"
     if len(problem.chains()) > 1 and problem.compute == np.float64:
         return "only one chain of float64: two sets of sums are more than there are registers"
     if problem.groups > generic.MOST or -(-problem.group_filters // SMALL) > generic.MOST:

@@ -39,9 +39,13 @@ def test_several_chains(layout):
     layer((4,), (1,), 300, 16, **layout)
 
 
+def test_few_channels_of_large_kernels():
+    layer((5, 5), (5, 5), 3, 9, stride=2, padding="same", **FIRST)
+
+
 def test_more_than_one_tile():
-    layer((9, 9), (1, 1), 8, 70, **FIRST)
-    layer((9, 9), (1, 1), 8, 70)
+    layer((9, 9), (1, 1), 16, 70, **FIRST)
+    layer((9, 9), (1, 1), 16, 70)
 
 
 @pytest.mark.parametrize("mode", ["constant", "edge", "reflect", "symmetric", "wrap"])
