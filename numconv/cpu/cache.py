@@ -20,6 +20,7 @@ from typing import Any
 
 import llvmlite
 
+from .._forks import around_forks
 from . import importing, native, store
 from .machine import machine
 from .memory import ask_for
@@ -221,5 +222,4 @@ def _release() -> None:
 
 
 _held: list[Any] = []
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_hold, after_in_parent=_release, after_in_child=_release)
+around_forks(_hold, _release, _release)

@@ -17,7 +17,6 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from pathlib import Path
 
@@ -82,6 +81,8 @@ def compile_all(kernels: list[Kernel], processes: int) -> Iterator[Kernel]:
             cache.address(*kernel)
             yield kernel
         return
+    from concurrent.futures import ThreadPoolExecutor, as_completed  # not any more when Python ends
+
     here, children = threading.local(), []
 
     def compiled(kernel: Kernel) -> Kernel:

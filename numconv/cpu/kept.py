@@ -5,11 +5,11 @@ What is dropped is built again when it is needed (1 to 4 ms); plans hold on to t
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from typing import Any, Protocol, TypeVar
 
+from .._forks import around_forks
 from .._problem import Problem
 from . import proof
 from .direct import Schedule
@@ -68,5 +68,4 @@ _order: deque[tuple[Problem, Any, int]]
 _bytes: int
 _lock: threading.Lock
 _reset()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset)
+around_forks(after_in_child=_reset)

@@ -14,15 +14,14 @@ inside: 8 of those 16 did.
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
+from .._forks import around_forks
 from . import importing
 from .memory import ask_for
-from .undisturbed import undisturbed
+from .undisturbed import Begun, undisturbed
 
 Parallel = Callable[[int, int, int], None]
 
@@ -97,8 +96,7 @@ def _start() -> None:
 
     if global_compiler_lock.is_locked():
         raise _Busy
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(_compile).result()
+    Begun(_compile).result()
 
 
 def _compile() -> Parallel | None:
@@ -167,5 +165,4 @@ _here = threading.local()
 _found: object = _UNKNOWN
 _inherited = False
 _lock = threading.RLock()  # held across a fork: a child cannot import what another thread of its parent half imported
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_in_child)
+around_forks(_lock.acquire, _lock.release, _in_child)

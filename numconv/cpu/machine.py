@@ -8,12 +8,14 @@ block sizes and whatever else changes speed, never anything that changes bits.
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 import llvmlite.binding as llvm
 
+from .._forks import hold_across_forks
 from . import native
 
 _PROBE = """
@@ -62,8 +64,8 @@ class Machine:
 @lru_cache(maxsize=1)
 def machine() -> Machine:
     """The CPU that this process compiles for."""
-    name, features = _target()
-    return describe(name, features)
+    with _asking:
+        return describe(*_target())
 
 
 def describe(name: str, features: str) -> Machine:
@@ -115,3 +117,7 @@ def _cache_bytes(level: int, default: int) -> int:
         except (OSError, ValueError):
             continue
     return default
+
+
+_asking = threading.RLock()  # held across a fork: LLVM has a lock of its own
+hold_across_forks(_asking)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
 import numpy as np
@@ -45,6 +44,8 @@ def copy_bandwidth(threads: int = 1, size: int = 1 << 26) -> float:
     parts = list(zip(np.array_split(target, threads), np.array_split(source, threads), strict=True))
     if threads == 1:
         return 2.0 * size / _best(lambda: np.copyto(target, source), 5)
+    from concurrent.futures import ThreadPoolExecutor  # which cannot be imported any more when Python ends
+
     with ThreadPoolExecutor(threads) as pool:
         seconds = _best(lambda: list(pool.map(lambda part: np.copyto(*part), parts)), 5)
     return 2.0 * size / seconds

@@ -8,12 +8,12 @@ to waking threads, under OpenMP 3 to 8 where the cores are idle; where other pro
 
 from __future__ import annotations
 
-import os
 import threading
 from array import array
 from collections.abc import Callable
 from queue import SimpleQueue
 
+from .._forks import around_forks
 from .records import CALL_SLOT
 
 _LAST = CALL_SLOT["last"]
@@ -122,5 +122,4 @@ _tasks: SimpleQueue[_Share]
 _size: int
 _lock: threading.Lock
 _reset()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset)
+around_forks(after_in_child=_reset)

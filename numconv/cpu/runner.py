@@ -8,7 +8,6 @@ thread can fork as it likes.
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
 import threading
 from array import array
@@ -16,6 +15,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from time import perf_counter
 
+from .._forks import around_forks
 from .._threads import get_num_threads
 from . import cache, layer, pool
 from .records import CALL_SLOT
@@ -125,5 +125,4 @@ def forget_worker() -> None:
     _worker.cache_clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_running.clear)
+around_forks(after_in_child=_running.clear)

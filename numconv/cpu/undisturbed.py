@@ -9,35 +9,43 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
 class Begun(Generic[T]):
-    """A function begun in a thread of its own.
+    """A function begun in a thread of its own (not one of `concurrent.futures`, whose import fails once Python ends).
 
     Raises RuntimeError where the system gives no more threads.
     """
 
     def __init__(self, function: Callable[[], T]) -> None:
-        self._pool = ThreadPoolExecutor(1, "numconv")
+        self._function, self._done = function, threading.Event()
+        self._found: list[T] = []
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="numconv", daemon=False)
+        self._thread.start()
+
+    def _run(self) -> None:
         try:
-            self._done = self._pool.submit(function)
+            self._found.append(self._function())
+        except BaseException as error:
+            self._error = error
         finally:
-            self._pool.shutdown(wait=False)
+            self._done.set()
 
     def result(self) -> T:
         """What it returns, its thread ended: one that still ends is one too many for the caller's `os.fork`."""
-        try:
-            return self._done.result()
-        finally:
-            self._pool.shutdown(wait=self._done.done())
+        self._done.wait()  # `join` alone, interrupted, takes the thread for ended (Python 3.11)
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._found[0]
 
     def settle(self) -> None:
         """Wait until it has ended, whatever came of it."""
-        wait([self._done])
+        self._done.wait()
 
 
 def undisturbed(function: Callable[[], T]) -> T:
