@@ -174,7 +174,7 @@ def _outcomes(budget: Budget, target: str) -> Iterator[Outcome]:
 
 
 def _by_others(budget: Budget) -> Iterator[Row]:
-    what = "bounds, five kinds of data; a sample NaN, inf, 1e30"
+    what = "within its bound, five kinds of data; one sample NaN, inf, 1e30"
     rows = {name: Row("bounds", f"{name} {what}", 0) for name in fast.CASES}
     worst = dict.fromkeys(rows, 0.0)
     for outcome in _outcomes(budget, f"{fast.__name__}:work"):
