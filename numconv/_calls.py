@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,11 +15,12 @@ from ._plan import Engine, Plan, compute
 from ._problem import Problem
 from ._views import canonical_weights
 
+R = TypeVar("R")
+
 OPTIONS = (
     "stride", "padding", "dilation", "groups", "pad_mode", "pad_value", "data_format", "activation", "flip", "dtype",
     "overflow", "method", "reduce",
 )  # fmt: skip
-_MAY_BE_TUPLES = tuple(OPTIONS.index(name) for name in ("stride", "padding", "dilation", "activation"))
 _FLIP, _DATA_FORMAT = OPTIONS.index("flip"), OPTIONS.index("data_format")
 
 
@@ -45,20 +47,36 @@ def frozen(value: Any) -> Any:
     return tuple(map(frozen, value)) if isinstance(value, (list, tuple)) else value
 
 
-def _cooked(
-    name: str, ndim: int, x_shape: tuple, x_dtype: np.dtype, w: Any, bias: Any, options: tuple, given: Any
-) -> tuple:
-    """The recipe, also for options that cannot be hashed as they are; `given`: the caller's own weights, if known."""
+def cooked(
+    make: Callable[..., tuple], name: str, ndim: int, x_shape: tuple, x_dtype: np.dtype, w: Any, bias: Any,
+    options: tuple, given: Any,
+) -> tuple:  # fmt: skip
+    """What `recipe`, or another one, makes of arguments, also of options that cannot be hashed as they are.
+
+    `given`: the caller's own weights, if known.
+    """
     kinds = (None, None) if bias is None else (bias.shape, bias.dtype)
-    spelled = repr(options) if any(type(options[i]) is tuple for i in _MAY_BE_TUPLES) else ""
+    spelled = repr(options) if tuple in map(type, options) else ""
     try:
-        found = recipe(name, ndim, x_shape, x_dtype, w.shape, w.dtype, *kinds, spelled, *options)
+        found = make(name, ndim, x_shape, x_dtype, w.shape, w.dtype, *kinds, spelled, *options)
     except TypeError:  # cannot be hashed, or wrong: then it is wrong again
         options = tuple(map(frozen, options))
-        found = recipe(name, ndim, x_shape, x_dtype, w.shape, w.dtype, *kinds, repr(options), *options)
+        found = make(name, ndim, x_shape, x_dtype, w.shape, w.dtype, *kinds, repr(options), *options)
     if given is not None and w.dtype.kind in "iub" and found[0].compute.kind in "fc":
         check_weights(name, found[0], given)
     return found
+
+
+def gradient_cooked(
+    make: Callable[..., R], name: str, ndim: int, shape: Any, arrays: tuple, names: tuple, options: tuple
+) -> R:
+    """The same for a gradient's recipe: of the `shape` of what it is the gradient of, shapes and dtypes of arrays."""
+    try:
+        shown = repr((shape, options))  # 1 and True, 1 and 1.0 are equal
+        return make(name, ndim, shape, *arrays, names, shown, options)
+    except TypeError:  # cannot be hashed, or wrong: then it is wrong again
+        shape, options = frozen(shape), tuple(map(frozen, options))
+        return make(name, ndim, shape, *arrays, names, repr((shape, options)), options)
 
 
 def convolve_arrays(
@@ -73,7 +91,7 @@ def convolve_arrays(
     w = w if type(w) is np.ndarray else as_array(name, "w", w)
     if bias is not None and type(bias) is not np.ndarray:
         bias = as_array(name, "bias", bias)
-    problem, frame = _cooked(name, ndim, x.shape, x.dtype, w, bias, options, w)
+    problem, frame = cooked(recipe, name, ndim, x.shape, x.dtype, w, bias, options, w)
     if threads is not None:
         threads = check_threads(name, threads)
     engine = Engine(name, problem, canonical_weights(w, ndim, problem.channels_last, options[_FLIP]), bias, threads)
@@ -87,7 +105,7 @@ def make_plan(name: str, ndim: int, x_shape: Any, w: Any, bias: Any, x_dtype: An
     bias = None if bias is None else as_array(name, "bias", bias)
     x_shape = check_plan_shape(name, ndim, x_shape, options[_DATA_FORMAT])
     dtype = native(name, "w", w.dtype) if x_dtype is None else as_dtype(name, "x_dtype", x_dtype)
-    problem, frame = _cooked(name, ndim, x_shape, dtype, w, bias, options, w)
+    problem, frame = cooked(recipe, name, ndim, x_shape, dtype, w, bias, options, w)
     return kind(name, problem, frame, canonical_weights(w, ndim, problem.channels_last, options[_FLIP]), bias)
 
 
@@ -98,7 +116,7 @@ def bank_of(
     ndim = len(axes)
     sizes = tuple(x_shape[axis] for axis in axes)
     w = filters[:, None]
-    problem, _ = _cooked(name, ndim, (1, 1, *sizes), x_dtype, w, None, options, filters if bank else filters[0])
+    problem, _ = cooked(recipe, name, ndim, (1, 1, *sizes), x_dtype, w, None, options, filters if bank else filters[0])
     out = () if problem.reduce else problem.out_spatial[3 - ndim :]
     frame = BankFrame(len(x_shape), axes, sizes, problem.filters, out, bank)
     return problem, frame, canonical_weights(w, ndim, False, options[_FLIP])

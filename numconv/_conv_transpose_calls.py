@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ._arguments import as_array, as_dtype, check_plan_shape, check_threads, check_weights, native
-from ._calls import frozen
+from ._arguments import as_array, as_dtype, check_plan_shape, check_threads, native
+from ._calls import cooked
 from ._conv_transpose_problem import transposed_problem
 from ._frames import ConvFrame
 from ._phases import Phases
@@ -20,9 +20,6 @@ OPTIONS = (
     "stride", "padding", "output_padding", "dilation", "groups", "data_format", "activation", "flip", "dtype",
     "overflow", "method",
 )  # fmt: skip
-_MAY_BE_TUPLES = tuple(
-    OPTIONS.index(name) for name in ("stride", "padding", "output_padding", "dilation", "activation")
-)
 _FLIP, _DATA_FORMAT = OPTIONS.index("flip"), OPTIONS.index("data_format")
 
 
@@ -39,22 +36,6 @@ def recipe(
     return problem, ConvFrame.of(problem, not unbatched)
 
 
-def _cooked(
-    name: str, ndim: int, x_shape: tuple, x_dtype: np.dtype, w: np.ndarray, bias: np.ndarray | None, options: tuple
-) -> tuple[Transposed, ConvFrame]:
-    """The recipe, also for options that cannot be hashed as they are."""
-    kinds = (None, None) if bias is None else (bias.shape, bias.dtype)
-    spelled = repr(options) if any(type(options[i]) is tuple for i in _MAY_BE_TUPLES) else ""
-    try:
-        found = recipe(name, ndim, x_shape, x_dtype, w.shape, w.dtype, *kinds, spelled, *options)
-    except TypeError:  # cannot be hashed, or wrong: then it is wrong again
-        options = tuple(map(frozen, options))
-        found = recipe(name, ndim, x_shape, x_dtype, w.shape, w.dtype, *kinds, repr(options), *options)
-    if w.dtype.kind in "iub" and found[0].compute.kind in "fc":
-        check_weights(name, found[0], w)
-    return found
-
-
 def transpose_arrays(
     name: str, ndim: int, x: Any, w: Any, bias: Any, options: tuple, threads: Any, out: Any
 ) -> np.ndarray:
@@ -63,7 +44,7 @@ def transpose_arrays(
     w = w if type(w) is np.ndarray else as_array(name, "w", w)
     if bias is not None and type(bias) is not np.ndarray:
         bias = as_array(name, "bias", bias)
-    problem, frame = _cooked(name, ndim, x.shape, x.dtype, w, bias, options)
+    problem, frame = cooked(recipe, name, ndim, x.shape, x.dtype, w, bias, options, w)
     if threads is not None:
         threads = check_threads(name, threads)
     engine = Phases(name, problem, canonical_weights(w, ndim, problem.channels_last, options[_FLIP]), bias, threads)
@@ -76,5 +57,5 @@ def make_transpose_plan(name: str, ndim: int, x_shape: Any, w: Any, bias: Any, x
     bias = None if bias is None else as_array(name, "bias", bias)
     x_shape = check_plan_shape(name, ndim, x_shape, options[_DATA_FORMAT])
     dtype = native(name, "w", w.dtype) if x_dtype is None else as_dtype(name, "x_dtype", x_dtype)
-    problem, frame = _cooked(name, ndim, x_shape, dtype, w, bias, options)
+    problem, frame = cooked(recipe, name, ndim, x_shape, dtype, w, bias, options, w)
     return Plan(name, problem, frame, canonical_weights(w, ndim, problem.channels_last, options[_FLIP]), bias)

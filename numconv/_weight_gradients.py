@@ -10,7 +10,7 @@ import numpy as np
 
 from . import _reference_gradients as reference
 from ._arguments import as_array, check_out, check_threads, conv_problem
-from ._calls import frozen
+from ._calls import gradient_cooked
 from ._conv_transpose_problem import TransposedLayout, transposed_problem
 from ._frames import ConvFrame
 from ._plan import _empty, _has_f16c, kernel_problem
@@ -46,12 +46,7 @@ def weight_gradient(
     """All six functions; `names` are `CONV` or `TRANSPOSE`."""
     x, g = as_array(name, "x", x), as_array(name, "grad_output", grad_output)
     arrays = x.shape, x.dtype, g.shape, g.dtype
-    try:
-        shown = repr((weight_shape, options))  # 1 and True, 1 and 1.0 are equal
-        recipe = _recipe(name, ndim, weight_shape, *arrays, names, shown, options)
-    except TypeError:  # cannot be hashed, or wrong: then it is wrong again
-        weight_shape, options = frozen(weight_shape), tuple(map(frozen, options))
-        recipe = _recipe(name, ndim, weight_shape, *arrays, names, repr((weight_shape, options)), options)
+    recipe = gradient_cooked(_recipe, name, ndim, weight_shape, arrays, names, options)
     return _into(name, recipe, x, g, out, check_threads(name, threads))
 
 

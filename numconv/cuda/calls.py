@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._arguments import bank_axes, check_threads, check_weights, kernel_axes
-from .._calls import OPTIONS, _cooked
+from .._calls import OPTIONS, cooked, recipe
 from .._frames import BankFrame
 from .._problem import Problem
 from .._types import weights_of
@@ -29,7 +29,7 @@ def convolve_arrays(
     check_threads(name, threads)
     source, weights = Source.of(name, x, device), operand(name, "w", w)
     added = None if bias is None else operand(name, "bias", bias)
-    problem, frame = _cooked(name, ndim, source.shape, source.dtype, weights, added, options, None)
+    problem, frame = cooked(recipe, name, ndim, source.shape, source.dtype, weights, added, options, None)
     view = canonical_weights(weights.view, ndim, problem.channels_last, options[_FLIP])
     engine = engine_of(name, problem, weights, view, added, source.device)
     return source.compute(engine, frame, out)
@@ -52,7 +52,7 @@ def bank_of(
     """As `_calls.bank_of`, of filters that need not be on the host."""
     ndim, shadow = len(axes), filters.view
     sizes, w = tuple(x_shape[axis] for axis in axes), (shadow if bank else shadow[None])[:, None]
-    problem, _ = _cooked(name, ndim, (1, 1, *sizes), x_dtype, w, None, options, None)
+    problem, _ = cooked(recipe, name, ndim, (1, 1, *sizes), x_dtype, w, None, options, None)
     out = problem.out_spatial[3 - ndim :]
     frame = BankFrame(len(x_shape), axes, sizes, problem.filters, out, bank)
     return problem, frame, canonical_weights(w, ndim, False, options[_FLIP])

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._arguments import as_array, check_plan_shape, check_threads, check_weights, conv_problem, native
-from .._calls import frozen
+from .._calls import gradient_cooked
 from .._conv_transpose_problem import transposed_problem
 from .._frames import ConvFrame
 from .._plan import Ready, compute, engine_of
@@ -39,17 +39,14 @@ def input_gradient(
     """All six functions; `names` are `CONV` or `TRANSPOSE`."""
     w, grad = as_array(name, "w", w), as_array(name, "grad_output", grad_output)
     shapes = w.shape, w.dtype, grad.shape, grad.dtype
-    try:
-        shown = repr((input_shape, options))  # 1 and True, 1 and 1.0 are equal
-        recipe = _recipe(name, ndim, input_shape, *shapes, names, shown, options)
-    except TypeError:  # cannot be hashed, or wrong: then it is wrong again
-        input_shape, options = frozen(input_shape), tuple(map(frozen, options))
-        recipe = _recipe(name, ndim, input_shape, *shapes, names, repr((input_shape, options)), options)
+    recipe = gradient_cooked(_recipe, name, ndim, input_shape, shapes, names, options)
     problem = recipe.problem
     check_weights(name, problem, w)
     if threads is not None:
         threads = check_threads(name, threads)
-    given = canonical_weights(w.conj() if w.dtype.kind == "c" else w, ndim, problem.channels_last, options[6])
+    given = canonical_weights(
+        w.conj() if w.dtype.kind == "c" else w, ndim, problem.channels_last, options[names.index("flip")]
+    )
     if recipe.view is not None:
         grad = grad[recipe.view]
     engine: Ready = engine_of(name, problem, given, None, threads)
