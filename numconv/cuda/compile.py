@@ -67,7 +67,7 @@ def signature(kernel: Kernel) -> Any:
     """Numba's signature of the arguments."""
     from numba.cuda import types
 
-    from .ops_gpu import numba_type
+    from .ops.gpu import numba_type
 
     def of(dtype: str, count: int) -> Any:
         kind = numba_type(dtype)
@@ -88,7 +88,7 @@ def entry_of(text: str) -> str:
 def _environment() -> tuple[str, ...]:
     """What all code depends on: the sources it is made of, and the tools."""
     here, sources = Path(__file__).parent, sha256()
-    for path in sorted([*here.glob("kernels/*.py"), here / "ops.py", here / "ops_gpu.py", here / "compile.py"]):
+    for path in sorted([*here.glob("kernels/*.py"), *here.glob("ops/*.py"), here / "compile.py"]):
         sources.update(path.name.encode() + b"\0" + path.read_bytes())
     return sources.hexdigest(), *map(_version, _TOOLS)
 

@@ -65,7 +65,7 @@ def on(device: int) -> Iterator[None]:
 def _simulated(job: Job) -> Launch:
     from numba import cuda
 
-    from .ops_simulated import Pointer
+    from .ops.simulated import Pointer
 
     kernel = compiler.make(job.factory, *job.parameters)
     compiled = cuda.jit(kernel.function)
@@ -84,7 +84,7 @@ def _by_core(job: Job, device: int) -> Launch:
     from cuda.core import launch as start
 
     entry, kernel = _loaded(device, job.factory, *job.parameters)
-    config = LaunchConfig(grid=job.grid, block=(kernel.threads, 1, 1))
+    config = LaunchConfig(grid=job.grid, block=(kernel.threads, 1, 1), shmem_size=kernel.dynamic)
     kinds = [np.dtype(dtype).type for dtype, count in kernel.arguments if count]
     numbers = tuple(chain.from_iterable(map(kind, values) for kind, values in zip(kinds, job.numbers, strict=True)))
 
@@ -101,7 +101,20 @@ def _loaded(device: int, factory: str, *parameters: Parameter) -> tuple[Any, Any
 
     arch = Device(device).compute_capability
     entry, code = compiler.cubin((arch.major, arch.minor), factory, *parameters)
-    return ObjectCode.from_cubin(code).get_kernel(entry), compiler.make(factory, *parameters)
+    loaded, kernel = ObjectCode.from_cubin(code).get_kernel(entry), compiler.make(factory, *parameters)
+    if kernel.dynamic > 48 << 10:
+        _allow(loaded, kernel.dynamic, device)
+    return loaded, kernel
+
+
+def _allow(kernel: Any, size: int, device: int) -> None:
+    """Let blocks have more shared memory than every device gives without being asked."""
+    from cuda.bindings import driver
+
+    attribute = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+    (error,) = driver.cuKernelSetAttribute(attribute, size, int(kernel.handle), device)
+    if error != driver.CUresult.CUDA_SUCCESS:
+        raise RuntimeError(f"GPU {device} does not give {size} bytes of shared memory to a block: {error.name}")
 
 
 @lru_cache(maxsize=64)

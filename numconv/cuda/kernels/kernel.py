@@ -12,13 +12,15 @@ class Kernel(NamedTuple):
     """A kernel and what its compiler and launcher have to know.
 
     `arguments`: (dtype, 0) is a pointer to such elements, (dtype, n) a tuple of n numbers, each an argument of its own.
-    `threads` of a block; `blocks` that are to fit a multiprocessor, which bounds the registers.
+    `threads` of a block; `blocks` that are to fit a multiprocessor, which bounds the registers;
+    `dynamic`: bytes of shared memory of a block beside what the function declares (`ops.dynamic`).
     """
 
     function: Callable
     arguments: tuple[Argument, ...]
     threads: int
     blocks: int = 1
+    dynamic: int = 0
 
 
 def storage_of(dtype: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import reference
+from ... import reference
 
 
 class Pointer(NamedTuple):

@@ -14,6 +14,11 @@ elements. All that is compiled into one kernel is specialised by these factories
     filling(scalar, first, n, value)  fill(acc): n accumulators from `first` on
     folding(scalar, n)                fold(acc): the first n accumulators are added to the n behind them
     device(function)                  a function that kernels call
+    dynamic(scalar, size, first)      as `shared`, from byte `first` on of the memory that `Kernel.dynamic` asks for
+    copying(storage, n)               copy(array, at, pointer, offset, there): n elements (4, 8 or 16 bytes) into shared
+                                      memory, without registers; zeros where not `there`
+    waiting(groups)                   wait(): until all but the last groups of copies of this thread are there
+`commit`: a group of copies ends. What was waited for is seen by other threads behind a barrier.
 `sync_warp` (which all threads of a block have to call), `divide` (int32 that are not negative), `nearest` (half to
 even), `exponential`, `hyperbolic`, `normal`.
 
@@ -27,11 +32,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from .extra import simulated
+from ..extra import simulated
 
 SIMULATED = simulated()
-_face: Any = import_module(".ops_simulated" if SIMULATED else ".ops_gpu", __package__)
+_FACE = "simulated" if SIMULATED else "gpu"
+_face: Any = import_module(f".{_FACE}", __package__)
+_copies: Any = import_module(f".{_FACE}_copies", __package__)
 
+commit, copying, dynamic, waiting = _copies.commit, _copies.copying, _copies.dynamic, _copies.waiting
 device, divide, multiply_add, placing, reader = (
     _face.device, _face.divide, _face.multiply_add, _face.placing, _face.reader,
 )  # fmt: skip

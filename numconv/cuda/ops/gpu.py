@@ -127,18 +127,21 @@ def shared(scalar: str, size: int) -> Any:
                 builder.addrspacecast(memory, ir.PointerType(memory.type.pointee)),
                 context.get_data_type(kind).as_pointer(),
             )
-            found = context.make_array(signature.return_type)(context, builder)
-            item_bytes = kind.bitwidth // 8
-            number = lambda value: context.get_constant(types.intp, value)  # noqa: E731
-            context.populate_array(
-                found, data=data, shape=[number(size)], strides=[number(item_bytes)], itemsize=number(item_bytes),
-                meminfo=None,
-            )  # fmt: skip
-            return found._getvalue()
+            return array_of(context, builder, signature.return_type, data, size)
 
         return types.Array(kind, 1, "C")(), generate
 
     return array
+
+
+def array_of(context: Any, builder: Any, kind: Any, data: Any, size: int) -> Any:
+    """Numba's array of memory."""
+    found, item_bytes = context.make_array(kind)(context, builder), kind.dtype.bitwidth // 8
+    number = lambda value: context.get_constant(types.intp, value)  # noqa: E731
+    context.populate_array(
+        found, data=data, shape=[number(size)], strides=[number(item_bytes)], itemsize=number(item_bytes), meminfo=None
+    )
+    return found._getvalue()
 
 
 def placing(scalar: str) -> Any:
