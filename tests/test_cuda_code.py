@@ -52,7 +52,7 @@ def job_of(x_shape, w_shape, x_dtype="float32", w_dtype=None, result=None, bias=
     name = methods.chosen("test", problem, places["x"], places["out"])
     method = methods.KERNELS[name]
     places |= {key: place(table.shape, table.dtype) for key, table in method.tables(problem, places).items()}
-    return name, method.job(problem, places)[0]
+    return name, method.launches(problem, places).steps[-1].job
 
 
 GROUPED = ((1, 9, 9, 9, 70), (3, 3, 3, 7, 40))

@@ -58,7 +58,9 @@ def bank_of(
     return problem, frame, canonical_weights(w, ndim, False, options[_FLIP])
 
 
-def engine_of(name: str, problem: Problem, w: Operand, view: np.ndarray, bias: Operand | None, device: int) -> Engine:
+def engine_of(
+    name: str, problem: Problem, w: Operand, view: np.ndarray, bias: Operand | None, device: int, lasting: bool = False
+) -> Engine:
     """Weights checked, and copied to the device where they are on the host; `view` are their canonical axes."""
     refuse(name, problem)
     if w.host is not None:
@@ -69,10 +71,10 @@ def engine_of(name: str, problem: Problem, w: Operand, view: np.ndarray, bias: O
     check_device(name, weights_of(name), w, device)
     given: Place | np.ndarray = view if w.given is None else Place(w.view, w.given.address).seen(view)
     if bias is None:
-        return Engine(name, problem, given, None, device)
+        return Engine(name, problem, given, None, device, lasting)
     check_device(name, "bias", bias, device)
     added = bias.host if bias.given is None else Place.of(bias.given)
-    return Engine(name, problem, given, added, device)
+    return Engine(name, problem, given, added, device, lasting)
 
 
 def refuse(name: str, problem: Problem) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._problem import Problem
 from . import generic
-from .launch import Job
+from .launch import Job, Launches
 from .places import Place
 
 FEWEST_PRODUCTS, FEWEST_FILTERS = 16, 8
@@ -74,8 +74,8 @@ def tables(problem: Problem, places: dict[str, Place]) -> dict[str, np.ndarray]:
     return generic.tables(problem, places) | {"steps": steps_of(problem, B // 8, places["w"].steps)}
 
 
-def job(problem: Problem, places: dict[str, Place]) -> tuple[Job, tuple[str, ...]]:
-    """As `generic.job`."""
+def launches(problem: Problem, places: dict[str, Place]) -> Launches:
+    """As those of `generic`."""
     x, w, bias, out, steps = places["x"], places["w"], places.get("bias"), places["out"], places["steps"]
     B, pixels = tile_of(problem, x.view.shape[0]), prod(out.view.shape[:4])
     parameters = (
@@ -93,5 +93,4 @@ def job(problem: Problem, places: dict[str, Place]) -> tuple[Job, tuple[str, ...
         bias.steps[0] if bias else 0, w.steps[3], *out.steps, 0,
     )  # fmt: skip
     pointers = ("x", "w", "bias" if bias else "w", "out", "table" if generic.has_borders(problem) else "w", "steps")
-    extents = tuple(places[whose].extent for whose in pointers)
-    return Job("dense.make", parameters, grid, (numbers, generic.reals(problem)), extents), pointers
+    return Launches.of(Job("dense.make", parameters, grid, (numbers, generic.reals(problem))), pointers, places)

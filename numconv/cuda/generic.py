@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._problem import KC, Problem
-from .launch import Job
+from .launch import Job, Launches
 from .places import Place
 
 THREADS = 256
@@ -27,8 +27,8 @@ def tables(problem: Problem, places: dict[str, Place]) -> dict[str, np.ndarray]:
     return {"table": border_table(problem)} if has_borders(problem) else {}
 
 
-def job(problem: Problem, places: dict[str, Place]) -> tuple[Job, tuple[str, ...]]:
-    """(what is launched, whose its pointers are, in order); `places`: canonical x, w, out, bias if any; tables."""
+def launches(problem: Problem, places: dict[str, Place]) -> Launches:
+    """One kernel; `places`: canonical x, w, out, bias if any; tables."""
     x, w, bias, out = places["x"], places["w"], places.get("bias"), places["out"]
     lanes = 32 if problem.filters >= 16 and out.steps[4] < out.steps[3] else 1
     parameters = (
@@ -42,7 +42,7 @@ def job(problem: Problem, places: dict[str, Place]) -> tuple[Job, tuple[str, ...
     )
     pointers = ("x", "w", "bias" if bias else "w", "out", "table" if has_borders(problem) else "w")
     numbers = (_numbers(problem, x, w, bias, out), reals(problem))
-    return Job("generic.make", parameters, grid, numbers, tuple(places[whose].extent for whose in pointers)), pointers
+    return Launches.of(Job("generic.make", parameters, grid, numbers), pointers, places)
 
 
 def has_borders(problem: Problem) -> bool:

@@ -17,6 +17,7 @@ import numpy as np
 from . import compile as compiler
 from .compile import Parameter
 from .extra import simulated
+from .places import Place
 
 Launch = Callable[[int, tuple[int, ...]], None]
 """launch(stream, addresses): of the first elements of all pointers, in order."""
@@ -31,15 +32,52 @@ class Job(NamedTuple):
     parameters: tuple[Parameter, ...]
     grid: tuple[int, int, int]
     numbers: tuple[tuple, ...]
+
+
+class Step(NamedTuple):
+    """A kernel and its pointers, in order: whose they are, and what belongs to them."""
+
+    job: Job
+    pointers: tuple[str, ...]
     extents: tuple[Extent, ...]
 
+    @classmethod
+    def of(cls, job: Job, pointers: tuple[str, ...], places: dict[str, Place]) -> Step:
+        """To these places."""
+        return cls(job, pointers, tuple(places[whose].extent for whose in pointers))
 
-def prepare(job: Job, device: int) -> Launch:
+
+class Launches(NamedTuple):
+    """What a call queues: `steps`; before, where the weights are new, `packing`, which writes "packed".
+
+    `packed` and `scratch` are the bytes of two places that kernels may use: the former lasts as long as the weights,
+    the latter as long as a call. Their places are those of `Place.room`.
+    """
+
+    steps: tuple[Step, ...]
+    packing: tuple[Step, ...] = ()
+    packed: int = 0
+    scratch: int = 0
+
+    @classmethod
+    def of(cls, job: Job, pointers: tuple[str, ...], places: dict[str, Place]) -> Launches:
+        """One kernel."""
+        return cls((Step.of(job, pointers, places),))
+
+
+def prepare(step: Step, device: int) -> Launch:
     """Compile, or load, and bind."""
     if simulated():
-        return _simulated(job)
+        return _simulated(step.job, step.extents)
     with on(device):
-        return _by_core(job, device)
+        return _by_core(step.job, device)
+
+
+def wait(stream: int, device: int) -> None:
+    """Until all that was queued is done."""
+    if not simulated():
+        with on(device):
+            _stream(stream).sync()
 
 
 @contextmanager
@@ -62,7 +100,7 @@ def on(device: int) -> Iterator[None]:
             Device(int(before)).set_current()
 
 
-def _simulated(job: Job) -> Launch:
+def _simulated(job: Job, extents: tuple[Extent, ...]) -> Launch:
     from numba import cuda
 
     from .ops.simulated import Pointer
@@ -72,7 +110,7 @@ def _simulated(job: Job) -> Launch:
     storages = [dtype for dtype, count in kernel.arguments if not count]
 
     def launch(stream: int, addresses: tuple[int, ...]) -> None:
-        pointers = map(Pointer.to, storages, addresses, *zip(*job.extents, strict=True))
+        pointers = map(Pointer.to, storages, addresses, *zip(*extents, strict=True))
         compiled[job.grid, kernel.threads](*pointers, *job.numbers)
 
     return launch

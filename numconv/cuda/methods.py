@@ -8,7 +8,7 @@ import numpy as np
 
 from .._problem import Problem
 from . import dense, generic, stencil
-from .launch import Job
+from .launch import Launches
 from .places import Place
 
 
@@ -21,8 +21,8 @@ class Method(Protocol):
     def tables(self, problem: Problem, places: dict[str, Place]) -> dict[str, np.ndarray]:
         """Arrays that the kernel reads besides, by name."""
 
-    def job(self, problem: Problem, places: dict[str, Place]) -> tuple[Job, tuple[str, ...]]:
-        """(what is launched, whose its pointers are, in order); `places` are canonical: x, w, out, bias; and tables."""
+    def launches(self, problem: Problem, places: dict[str, Place]) -> Launches:
+        """What is queued; `places` are canonical: x, w, out, bias; and tables."""
 
 
 KERNELS: dict[str, Method] = {"stencil": stencil, "dense": dense, "generic": generic}

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .arrays import Given
+from .arrays import Given, contiguous
 from .kernels.kernel import storage_of
 
 
@@ -20,6 +20,12 @@ class Place(NamedTuple):
     def of(cls, given: Given) -> Place:
         """The whole array."""
         return cls(given.shadow(), given.address)
+
+    @classmethod
+    def room(cls, shape: tuple[int, ...], dtype: str) -> Place:
+        """A contiguous array in memory that a call is yet to be given."""
+        kind = np.dtype(dtype)
+        return cls.of(Given(shape, contiguous(shape, kind.itemsize), kind, 0, 0))
 
     def seen(self, view: np.ndarray) -> Place:
         """A view of this one."""

@@ -49,7 +49,7 @@ class DevicePlan(Plan):
         self._name, self._problem, self._frame = name, problem, frame
         weights = Operand(w.shape, w.dtype, w, None, w)
         added = None if bias is None else Operand(bias.shape, bias.dtype, bias, None, bias)
-        self._device_engine: Engine = engine_of(name, problem, weights, w, added, device)
+        self._device_engine: Engine = engine_of(name, problem, weights, w, added, device, True)
 
     def __call__(self, x: Any, out: Any = None, threads: int | None = None) -> Any:
         """Compute the result for x, as `Plan` does; `threads` has no meaning here."""

@@ -55,10 +55,10 @@ class Source(NamedTuple):
             return out
         if any(place.overlaps(other) for other in (x, engine.w, engine.bias) if other is not None):
             apart = self.library.empty(shape, dtype, self.device)
-            engine.run(frame, self.given, self.library.describe(apart), stream)
+            engine.run(frame, self.given, self.library.describe(apart), stream, self.library)
             self.library.assign(out, apart)
         else:
-            engine.run(frame, self.given, target, stream)
+            engine.run(frame, self.given, target, stream, self.library)
         return out
 
     def _from_host(self, engine: Engine, frame: Frame, shape: tuple[int, ...], out: Any) -> np.ndarray:
@@ -71,7 +71,7 @@ class Source(NamedTuple):
             return out
         x = upload(np.ascontiguousarray(self.value, native(self.name, "x", self.dtype)), self.device)
         y = NUMBA.empty(shape, result, self.device)
-        engine.run(frame, NUMBA.describe(x), NUMBA.describe(y), 0)
+        engine.run(frame, NUMBA.describe(x), NUMBA.describe(y), 0, NUMBA)
         out[...] = y.copy_to_host()
         return out
 

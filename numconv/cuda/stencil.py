@@ -9,7 +9,7 @@ import numpy as np
 from .._problem import Problem
 from . import generic
 from .kernels.shapes import Stencil
-from .launch import Job
+from .launch import Job, Launches
 from .places import Place
 
 THREADS = 128
@@ -71,8 +71,8 @@ def tables(problem: Problem, places: dict[str, Place]) -> dict[str, np.ndarray]:
     return generic.tables(problem, places)
 
 
-def job(problem: Problem, places: dict[str, Place]) -> tuple[Job, tuple[str, ...]]:
-    """As `generic.job`."""
+def launches(problem: Problem, places: dict[str, Place]) -> Launches:
+    """As those of `generic`."""
     x, bias = places["x"], places.get("bias")
     shape = shape_of(problem)
     _, OH, OW = problem.out_spatial
@@ -85,7 +85,7 @@ def job(problem: Problem, places: dict[str, Place]) -> tuple[Job, tuple[str, ...
     grid = (across * down, problem.groups * per, min(x.view.shape[0], generic.MOST))
     pointers = ("x", "w", "bias" if bias else "w", "out", "table" if generic.has_borders(problem) else "w")
     numbers = (_numbers(problem, places, across, per), generic.reals(problem))
-    return Job("stencil.make", parameters, grid, numbers, tuple(places[whose].extent for whose in pointers)), pointers
+    return Launches.of(Job("stencil.make", parameters, grid, numbers), pointers, places)
 
 
 def _numbers(problem: Problem, places: dict[str, Place], across: int, per: int) -> tuple[int, ...]:

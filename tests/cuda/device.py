@@ -66,9 +66,9 @@ def only(name):
         refusal, tables = staticmethod(method.refusal), staticmethod(method.tables)
 
         @staticmethod
-        def job(*arguments):
+        def launches(*arguments):
             taken.append(1)
-            return method.job(*arguments)
+            return method.launches(*arguments)
 
     methods.KERNELS.clear()
     methods.KERNELS.update({name: Counted, "generic": generic})
