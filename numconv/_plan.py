@@ -51,14 +51,14 @@ class Engine:
     ) -> None:
         """`w` is canonical; `threads` may pack it; `follow`: pixels may lie in memory one after the other."""
         self.name, self.problem, self.w, self.bias = name, problem, w, bias
-        self.kernel_problem = problem if _has_f16c() else kernel_problem(problem)
+        self.kernel_problem = problem if has_f16c() else kernel_problem(problem)
         self.flat = self.kernel_problem.flat if follow else self.kernel_problem
         self.pieces: list[execute.Piece] | None = None
         self.apart: list[execute.Piece] | None = None
         rounds = not problem.reduce or self.kernel_problem == problem  # float32 maps are not those of float16
         if problem.method != "reference" and rounds:
             if w.size > _MANY:
-                _empty(name, w.shape, problem.compute, "packed weights")  # which is as large
+                empty_result(name, w.shape, problem.compute, "packed weights")  # which is as large
             tried = () if problem.reduce else methods.choice(name, self.kernel_problem)
             try:
                 self.pieces = execute.pieces_of(self.flat, w, bias, threads, tried)
@@ -152,7 +152,7 @@ class Engine:
 
 
 @lru_cache(maxsize=1)
-def _has_f16c() -> bool:
+def has_f16c() -> bool:
     return machine().f16c
 
 
@@ -198,12 +198,12 @@ def compute(engine: Ready, frame: Frame, x: np.ndarray, out: Any, threads: int |
     if isinstance(engine, Engine) and problem.reduce:
         return reduced(engine, frame, x, out, threads)
     if out is None:
-        target = out = _empty(engine.name, shape, problem.result)
+        target = out = empty_result(engine.name, shape, problem.result)
     else:
         check_out(engine.name, out, shape, problem.result)
         inputs = (x, engine.w) if engine.bias is None else (x, engine.w, engine.bias)
         overlap = any(np.may_share_memory(array, out) for array in inputs)
-        target = _empty(engine.name, shape, problem.result) if overlap else out
+        target = empty_result(engine.name, shape, problem.result) if overlap else out
     try:
         if 0 in shape:
             pass
@@ -221,7 +221,7 @@ def compute(engine: Ready, frame: Frame, x: np.ndarray, out: Any, threads: int |
     return out
 
 
-def _empty(name: str, shape: tuple, dtype: np.dtype, what: str = "the result") -> np.ndarray:
+def empty_result(name: str, shape: tuple, dtype: np.dtype, what: str = "the result") -> np.ndarray:
     """A new array; an error with its size where there is no room for it."""
     try:
         return np.empty(shape, dtype)

@@ -13,7 +13,7 @@ from ._arguments import as_array, check_out, check_threads, conv_problem
 from ._calls import gradient_cooked
 from ._conv_transpose_problem import TransposedLayout, transposed_problem
 from ._frames import ConvFrame
-from ._plan import _empty, _has_f16c, kernel_problem
+from ._plan import empty_result, has_f16c, kernel_problem
 from ._problem import Problem
 from ._shapes import Layout, layout_of
 from ._transposed import Slices, Transposed, of_transposed
@@ -54,11 +54,11 @@ def _into(name: str, recipe: Recipe, x: np.ndarray, g: np.ndarray, out: Any, thr
     """Compute a recipe into `out`, or into a new array."""
     problem, shape = recipe.problem, recipe.shape
     if out is None:
-        target = out = _empty(name, shape, problem.result)
+        target = out = empty_result(name, shape, problem.result)
     else:
         check_out(name, out, shape, problem.result)
         overlap = np.may_share_memory(x, out) or np.may_share_memory(g, out)
-        target = _empty(name, shape, problem.result) if overlap else out
+        target = empty_result(name, shape, problem.result) if overlap else out
     view = canonical(target, weight_axes(problem.ndim, problem.channels_last))
     view = view[::-1, ::-1, ::-1] if recipe.flip else view
     x, g = canonical(x, recipe.axes), canonical(g, recipe.axes)
@@ -90,7 +90,7 @@ def compute(
 
 def _schedule(problem: Problem, conjugate_x: bool) -> weights.Schedule | None:
     """The schedule, kept with the problem; None where its kernels failed their proof."""
-    problem, key = problem if _has_f16c() else kernel_problem(problem), ("weights", conjugate_x)
+    problem, key = problem if has_f16c() else kernel_problem(problem), ("weights", conjugate_x)
     if key in problem.schedules:
         return problem.schedules[key]
     return kept.keep(problem, key, weights_proof.build(problem, conjugate_x))

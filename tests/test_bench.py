@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from numconv.__main__ import main
-from numconv._bench import overhead, passive_threads, peers, rounds, scaling, speed
+from numconv._bench import overhead, passive_threads, peers, rounds, speed
 from numconv._bench.backward import InputGradient, Transposed, WeightGradient
 from numconv._bench.contender import Contender, difference, ours
 from numconv._bench.rounds import Entry, interleave
@@ -20,19 +20,7 @@ from numconv._bench.table import Table, number, share, times
 from numconv._bench.tables import means_of, speed_table
 from numconv._bench.workload import Workload
 
-LAYER = Workload("tiny.layer", (9, 9), (3, 3), n=2, channels=3, filters=10, padding=1)
-BANK = Workload("tiny.bank", (12, 14), (3, 3), filters=2, padding=1, bank=True, yardsticks=("copy",))
-SETTINGS = Settings(threads=1, rounds=2, shortest=1e-5, copy_bytes=1 << 12)
-
-
-@pytest.fixture(autouse=True)
-def small(monkeypatch):
-    """Settings and workloads of no size; nothing that a command sets stays."""
-    monkeypatch.setenv("OMP_WAIT_POLICY", "passive")
-    monkeypatch.setattr(Settings, "quick", lambda self: replace(SETTINGS, only=self.only))
-    group = Group("tiny layers", (LAYER, BANK), {"of roofline": 0.5, "best peer": 1.05})
-    monkeypatch.setitem(SUITES, "layers", (group,))
-    monkeypatch.setattr(scaling, "WORKLOADS", (LAYER,))
+from .bench_cases import BANK, LAYER, SETTINGS, bench, small  # noqa: F401 (small is a fixture)
 
 
 @pytest.fixture
@@ -273,11 +261,6 @@ def test_a_table_of_two_paths(library):
 # ---- the command
 
 
-def bench(capsys, *arguments):
-    assert main(["bench", "--quick", "--threads", "1", *map(str, arguments)]) == 0
-    return capsys.readouterr().out
-
-
 def test_layers_with_a_library(library, tmp_path, capsys):
     library(by_numconv)
     printed = bench(capsys, "layers", "--json", tmp_path / "figures.json")
@@ -353,60 +336,3 @@ def test_threads_wait_asleep_unless_told_otherwise(monkeypatch):
     monkeypatch.setenv("GOMP_SPINCOUNT", "7")
     passive_threads()
     assert (os.environ["OMP_WAIT_POLICY"], os.environ["GOMP_SPINCOUNT"]) == ("passive", "7")
-
-
-# ---- training
-
-
-@pytest.fixture
-def tiny(monkeypatch):
-    """A network of no size."""
-    from numconv._bench import training
-    from numconv.layers import Conv2D, Dense, Dropout, Flatten, MaxPooling2D, Sequential
-
-    def make(seed):
-        first = Conv2D(3, 3, padding="same", activation="relu", input_shape=(6, 6, 2))
-        last = Dense(10, activation="softmax")
-        return Sequential(
-            [first, MaxPooling2D(), Dropout(0.1), Flatten(), Dense(4, activation="relu"), last], seed=seed
-        )
-
-    monkeypatch.setattr(training, "NETWORKS", (training.Network("tiny.net", make, 40, 16),))
-    return training
-
-
-def test_training_beside_pytorch(tiny, tmp_path, capsys, monkeypatch):
-    pytest.importorskip("torch")
-    monkeypatch.setattr(tiny, "SLACK", 0.5)  # 40 samples, some numbers left out by lot
-    printed = bench(capsys, "training", "--json", tmp_path / "figures.json")
-    for words in ("an epoch of training", "tiny.net", "numconv, ms", "torch channels_last, ms", "best peer"):
-        assert words in printed
-    ((found,),) = [
-        part["results"] for part in json.loads((tmp_path / "figures.json").read_text())["suites"]["training"]
-    ]
-    assert found["steps"] == 3 and set(found["seconds"]) == {"numconv", "torch contiguous", "torch channels_last"}
-    assert found["gain"] > 0
-
-
-def test_training_alone(tiny, monkeypatch, capsys):
-    monkeypatch.setattr(peers, "load", lambda name: None)
-    monkeypatch.setattr(tiny, "load", lambda name: None)
-    assert "torch" not in bench(capsys, "training", "--only", "tiny").split("an epoch")[1]
-
-
-def test_a_network_that_learns_otherwise_is_reported(tiny, monkeypatch):
-    pytest.importorskip("torch")
-    monkeypatch.setattr(tiny, "ours", lambda *_: lambda: 99.0)
-    with pytest.raises(RuntimeError, match=r"tiny\.net: torch contiguous has the loss"):
-        tiny.measure(tiny.NETWORKS[0], SETTINGS, range(1))
-
-
-def test_the_twin_in_pytorch_is_the_same_network(tiny):
-    torch = pytest.importorskip("torch")
-    from numconv._bench.peers.pytorch_training import twin
-
-    model = tiny.NETWORKS[0].make(0)
-    x = np.random.default_rng(0).standard_normal((5, 6, 6, 2), dtype=np.float32)
-    with torch.inference_mode():
-        logits = twin(model).eval()(torch.from_numpy(np.moveaxis(x, -1, 1).copy()))
-    np.testing.assert_allclose(torch.softmax(logits, 1).numpy(), model.predict(x), rtol=1e-5, atol=1e-6)

@@ -67,7 +67,7 @@ def fresh(tmp_path, monkeypatch, compiled):
 def forget():
     """As if the process had just begun; the cache stays."""
     cache._ADDRESSES.clear()
-    proof._proved.clear()
+    proof.proved.clear()
     recipe.cache_clear()
     kept._reset()
     runner.forget_worker()

@@ -145,8 +145,8 @@ def arrays(p: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     narrow = p.result == np.float16 or p.activation not in RELU
     narrow |= p.result.kind in "iu" and p.overflow == "raise" and p.result.itemsize < 8
     signed = p.result.kind != "u" or p.overflow != "raise"
-    x = _values((1, *p.spatial, p.channels), p.x_dtype, 4, signed, 1)
-    w = _values((*p.kernel, p.group_channels, p.filters), p.w_dtype, 3, signed, 2)
+    x = values((1, *p.spatial, p.channels), p.x_dtype, 4, signed, 1)
+    w = values((*p.kernel, p.group_channels, p.filters), p.w_dtype, 3, signed, 2)
     if narrow:
         step = max(1, w.size // p.filters // 6) | 1
         w[(np.arange(w.size) * 7 % step > 0).reshape(w.shape)] = 0
@@ -154,7 +154,7 @@ def arrays(p: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         w = w.astype(p.w_dtype)
     if p.method == "separable":  # two products
         w = w[:, :1] * w[:, :, :1] + w[:, 1:2] * w[:, :, 1:2]
-    bias = _values((p.filters,), p.compute, 4, signed, 3)
+    bias = values((p.filters,), p.compute, 4, signed, 3)
     if p.compute.kind == "c" and p.x_dtype.kind != "c" and p.w_dtype.kind != "c":
         bias = bias.real.astype(p.compute)  # imaginary parts of real products are not the kernels' business
     if not p.channels_last:
@@ -162,10 +162,10 @@ def arrays(p: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return x, w, bias
 
 
-def _values(shape: tuple, dtype: np.dtype, most: int, signed: bool, seed: int) -> np.ndarray:
+def values(shape: tuple, dtype: np.dtype, most: int, signed: bool, seed: int) -> np.ndarray:
     """Whole numbers up to `most`, hashed from their places."""
     if dtype.kind == "c":
-        real, imaginary = (_values(shape, np.dtype("f8"), most, signed, seed + i) for i in (0, 7))
+        real, imaginary = (values(shape, np.dtype("f8"), most, signed, seed + i) for i in (0, 7))
         return (real + 1j * imaginary).astype(dtype)
     mixed = (np.arange(np.prod(shape), dtype=np.uint64) + np.uint64(seed * 1000003)) * np.uint64(0x9E3779B97F4A7C15)
     mixed >>= np.uint64(40)

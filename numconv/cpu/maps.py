@@ -104,7 +104,7 @@ def _proved(name: str, code: str) -> int:
             raise KernelError("computed a wrong pass over maps", [kernel])
         return address
 
-    return proof._twice(attempt) or 0
+    return proof.twice(attempt) or 0
 
 
 # ---- proofs: small maps of small numbers, against NumPy; nothing is written beside them
@@ -114,20 +114,20 @@ def _rectifies(address: int, dtype: np.dtype) -> bool:
     rng, shape = np.random.default_rng(0), (11, 37)
     y, given = (rng.integers(-4, 5, shape).astype(dtype) for _ in range(2))
     y[3, 4] = np.nan
-    space, g = proof._shielded(shape, dtype)
-    room, sums = proof._shielded((3, 37), np.dtype("d"))
+    space, g = proof.shielded(shape, dtype)
+    room, sums = proof.shielded((3, 37), np.dtype("d"))
     g[...] = given
     _run(address, _channels(37), 3, 0, {_X: y, _OUT: g, _BIAS: sums}, {_SAMPLES: 11, _SAMPLE_BLOCK: 4})
     wanted = np.where(y <= 0, 0, given)
     right = np.array_equal(g, wanted) and np.array_equal(sums.sum(axis=0), wanted.sum(axis=0))
-    return right and proof._is_intact(space, g) and proof._is_intact(room, sums)
+    return right and proof.is_intact(space, g) and proof.is_intact(room, sums)
 
 
 def _pools(address: int, dtype: np.dtype) -> bool:
     x, windows, wanted = _small(dtype)
-    space, out = proof._shielded(wanted.shape, dtype)
+    space, out = proof.shielded(wanted.shape, dtype)
     _run(address, windows, len(x), 0, {_X: x, _OUT: out})
-    return np.array_equal(out, wanted) and proof._is_intact(space, out)
+    return np.array_equal(out, wanted) and proof.is_intact(space, out)
 
 
 def _pools_back(address: int, dtype: np.dtype) -> bool:
@@ -138,11 +138,11 @@ def _pools_back(address: int, dtype: np.dtype) -> bool:
         block = x[n, 2 * oh : 2 * oh + 2, max(ow - 1, 0) : ow + 2, c]
         h, w = np.unravel_index(block.argmax(), block.shape)
         wanted[n, 2 * oh + h, max(ow - 1, 0) + w, c] += g[n, oh, ow, c]
-    space, out = proof._shielded(x.shape, dtype)
-    room, used = proof._shielded(g.shape, dtype)
+    space, out = proof.shielded(x.shape, dtype)
+    room, used = proof.shielded(g.shape, dtype)
     used[...] = g
     _run(address, windows, len(x), 0, {_X: x, _WEIGHTS: y, _BIAS: used, _OUT: out})
-    return np.array_equal(out, wanted) and proof._is_intact(space, out) and proof._is_intact(room, used)
+    return np.array_equal(out, wanted) and proof.is_intact(space, out) and proof.is_intact(room, used)
 
 
 def _small(dtype: np.dtype) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -38,7 +38,7 @@ SLACK = 1 << 16
 _POISON = 0xA5
 _AXES = (0, 1, 2, 3, 4)
 
-_proved: set[Kernel] = set()
+proved: set[Kernel] = set()
 _refused: set[frozenset[Kernel]] = set()  # those of a schedule: others may still be right with some of them
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ Pack = Callable[[int, Schedule, np.ndarray, np.ndarray], int]
 
 def build(problem: Problem, lanes: Lanes) -> Schedule | None:
     """The schedule of a problem, of proved kernels; None where they failed twice."""
-    return _twice(lambda: _prove(direct.build(problem, lanes)))
+    return twice(lambda: _prove(direct.build(problem, lanes)))
 
 
 def build_apart(schedule: Schedule) -> Schedule:
@@ -55,16 +55,16 @@ def build_apart(schedule: Schedule) -> Schedule:
     p = replace(schedule.problem, channels_last=False)
     assert isinstance(schedule.layout, Layout)
     layout = replace(schedule.layout, parts=replace(schedule.layout.parts, problem=p))
-    return _twice(lambda: _prove(direct.record(p, layout, machine()))) or schedule
+    return twice(lambda: _prove(direct.record(p, layout, machine()))) or schedule
 
 
 def _prove(schedule: Schedule) -> Schedule:
-    fresh, every = schedule.kernels - _proved, schedule.kernels
+    fresh, every = schedule.kernels - proved, schedule.kernels
     if every in _refused:
         raise KernelError("failed before", fresh, known=True)
     if fresh and not all(map(_is_right, exercise.exercises(schedule))):
         raise KernelError("computed a wrong result", fresh, together=every)
-    _proved.update(fresh)
+    proved.update(fresh)
     return schedule
 
 
@@ -74,13 +74,13 @@ def build_other(problem: Problem, name: str) -> Schedule | None:
 
     def attempt() -> Schedule:
         schedule = method.build(problem)
-        fresh = schedule.kernels - _proved
+        fresh = schedule.kernels - proved
         if fresh and not _is_near(method.small(schedule)):
             raise KernelError("computed a wrong result", fresh)
-        _proved.update(fresh)
+        proved.update(fresh)
         return schedule
 
-    return _twice(attempt)
+    return twice(attempt)
 
 
 def _is_near(small: Schedule | None) -> bool:
@@ -98,18 +98,18 @@ def _is_near(small: Schedule | None) -> bool:
         with np.errstate(invalid="ignore"):
             wanted = exercise.expected(p, x, w, bias)
         shape = wanted.shape if p.channels_last else tuple(wanted.shape[i] for i in (0, 4, 1, 2, 3))
-        space, out = _shielded(shape, wanted.dtype)
+        space, out = shielded(shape, wanted.dtype)
         got = out if p.channels_last else np.moveaxis(out, 1, 4)
         piece = execute.transformed(small, w, bias, 1)
         if piece is None:
             return False
         strides = canonical_strides(x.strides, _AXES), canonical_strides(got.strides, _AXES)
         launch = execute.launch(small, 0, *strides, 1, 1)
-        workspace, slot = _shielded((launch.workspace_bytes,), np.dtype("u1"))
+        workspace, slot = shielded((launch.workspace_bytes,), np.dtype("u1"))
         execute.go(execute.call_of(launch, piece, address_of(x), address_of(got), address_of(slot)), launch)
         with np.errstate(invalid="ignore"):  # NumPy 1.26 multiplies complex infinities by one
             near = np.allclose(got, wanted, rtol=1e-3, atol=1e-2, equal_nan=True)
-        if not (near and _is_intact(space, out) and _is_intact(workspace, slot)):
+        if not (near and is_intact(space, out) and is_intact(workspace, slot)):
             return False
     return True
 
@@ -120,12 +120,12 @@ def packing(schedule: Schedule, code: str, pack: Pack) -> int:
 
     def attempt() -> int:
         address = cache.address(*kernel)
-        if kernel not in _proved and not _packs(address, schedule, pack):
+        if kernel not in proved and not _packs(address, schedule, pack):
             raise KernelError("packed weights wrongly", [kernel])
-        _proved.add(kernel)
+        proved.add(kernel)
         return address
 
-    return _twice(attempt) or 0
+    return twice(attempt) or 0
 
 
 def phases(piece: Piece) -> int:
@@ -134,12 +134,12 @@ def phases(piece: Piece) -> int:
 
     def attempt() -> int:
         address = cache.address(*kernel)
-        if kernel not in _proved and not _runs_together(address, piece.schedule):
+        if kernel not in proved and not _runs_together(address, piece.schedule):
             raise KernelError("ran calls wrongly", [kernel])
-        _proved.add(kernel)
+        proved.add(kernel)
         return address
 
-    return _twice(attempt) or 0
+    return twice(attempt) or 0
 
 
 def _runs_together(address: int, schedule: Schedule) -> bool:
@@ -165,19 +165,19 @@ def _runs_together(address: int, schedule: Schedule) -> bool:
         return False
     strides, results = canonical_strides(x.strides, _AXES), []
     for count, together in ((1, 0), (2, 1), (2, 2)):
-        spaces = [_shielded((1, *p.out_spatial, p.filters), p.result) for _ in range(count)]
+        spaces = [shielded((1, *p.out_spatial, p.filters), p.result) for _ in range(count)]
         runs = [execute.Run(piece, address_of(x), strides, address_of(out), out.strides) for _, out in spaces]
         if together == 0:
             execute.run(*runs[0], 1, 1)
         else:
             execute.go_together(address, runs, 1, 1, together, 0.0)
-        if not all(_is_intact(space, out) for space, out in spaces):
+        if not all(is_intact(space, out) for space, out in spaces):
             return False
         results += [out.tobytes() for _, out in spaces]
     return len(set(results)) == 1
 
 
-def _twice(attempt: Callable[[], T]) -> T | None:
+def twice(attempt: Callable[[], T]) -> T | None:
     """What an attempt gives, or another one with kernels compiled anew; if they fail again, refuse them for good."""
     for last in (False, True):
         try:
@@ -207,18 +207,18 @@ def _is_right(layout: Layout | Channels) -> bool:
         return _reduces(small, x, w, bias, wanted)
     shape = wanted.shape if p.channels_last else tuple(wanted.shape[i] for i in (0, 4, 1, 2, 3))
     for apart in (1, 2) if small.direct else (1,):  # where tiles store results themselves, and where `finish` does
-        space, out = _shielded((*shape[:-1], shape[-1] * apart), wanted.dtype)
+        space, out = shielded((*shape[:-1], shape[-1] * apart), wanted.dtype)
         got = out[..., ::apart] if p.channels_last else np.moveaxis(out[..., ::apart], 1, 4)
-        if not (_runs(small, x, w, bias, got) and _is_intact(space, out) and _agree(p, got, wanted)):
+        if not (_runs(small, x, w, bias, got) and is_intact(space, out) and _agree(p, got, wanted)):
             return False
     return True
 
 
 def _reduces(small: Schedule, x: np.ndarray, w: np.ndarray, bias: np.ndarray, maps: np.ndarray) -> bool:
     """The same where kernels reduce maps."""
-    space, memory = _shielded((reductions.sample_bytes(small),), np.dtype("u1"))
+    space, memory = shielded((reductions.sample_bytes(small),), np.dtype("u1"))
     records = reductions.records(small, 1, memory)
-    if not (_runs(small, x, w, bias, records.places) and _is_intact(space, memory)):
+    if not (_runs(small, x, w, bias, records.places) and is_intact(space, memory)):
         return False
     got, wanted = put_together(small.problem, records.rows()), reduce_maps(small.problem, maps)
     if small.problem.activation in direct.RELU:
@@ -235,11 +235,11 @@ def _runs(small: Schedule, x: np.ndarray, w: np.ndarray, bias: np.ndarray, got: 
     for piece in execute.pieces(small, weights, bias, small.skips):
         strides = canonical_strides(x.strides, _AXES), canonical_strides(got.strides, _AXES)
         launch = execute.launch(small, piece.part, *strides, 1, 1)
-        workspace, slot = _shielded((launch.workspace_bytes,), np.dtype("u1"))
+        workspace, slot = shielded((launch.workspace_bytes,), np.dtype("u1"))
         call = execute.call_of(launch, piece, address_of(x), address_of(got), address_of(slot))
         execute.go(call, launch._replace(seconds=0.0))
         status |= call[CALL_SLOT["status"]]
-        if not _is_intact(workspace, slot):
+        if not is_intact(workspace, slot):
             return False
     if p.compute.kind == "c" and p.x_dtype.kind != "c" and p.w_dtype.kind != "c":
         got.imag[...] = 0  # see `exercise.arrays`
@@ -255,14 +255,14 @@ def _packs(address: int, schedule: Schedule, pack: Pack) -> bool:
     wanted = direct.pack_weights(small, w)
     for order in (_AXES, (4, 0, 1, 2, 3), (4, 3, 0, 1, 2)):
         given = np.ascontiguousarray(w.transpose(order)).transpose(np.argsort(order))
-        space, packed = _shielded((groups, units, steps, per), np.dtype(scalar))
+        space, packed = shielded((groups, units, steps, per), np.dtype(scalar))
         pack(address, small, given, packed)
-        if not (_is_intact(space, packed) and np.array_equal(packed.ravel(), wanted.ravel())):
+        if not (is_intact(space, packed) and np.array_equal(packed.ravel(), wanted.ravel())):
             return False
     return True
 
 
-def _shielded(shape: tuple[int, ...], dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+def shielded(shape: tuple[int, ...], dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
     """Poisoned memory, and an array in the middle of it."""
     size = prod(shape) * dtype.itemsize
     space = np.full(size + 2 * SLACK + ALIGNMENT, _POISON, np.uint8)
@@ -270,7 +270,7 @@ def _shielded(shape: tuple[int, ...], dtype: np.dtype) -> tuple[np.ndarray, np.n
     return space, np.ndarray(shape, dtype, space, start)
 
 
-def _is_intact(space: np.ndarray, array: np.ndarray) -> bool:
+def is_intact(space: np.ndarray, array: np.ndarray) -> bool:
     """Whether the memory around an array is as it was."""
     start = address_of(array) - address_of(space)
     return bool((space[:start] == _POISON).all() and (space[start + array.nbytes :] == _POISON).all())

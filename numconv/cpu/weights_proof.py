@@ -10,10 +10,10 @@ import numpy as np
 from .._problem import Problem
 from . import weights
 from .cache import KernelError
-from .exercise import _values
+from .exercise import values
 from .machine import machine
 from .memory import address_of
-from .proof import _is_intact, _proved, _shielded, _twice
+from .proof import is_intact, proved, shielded, twice
 from .weights import Schedule
 from .weights_layout import Layout
 
@@ -23,13 +23,13 @@ def build(problem: Problem, conjugate_x: bool) -> Schedule | None:
 
     def attempt() -> Schedule:
         schedule = weights.build(problem, conjugate_x)
-        fresh = schedule.kernels - _proved
+        fresh = schedule.kernels - proved
         if fresh and not all(map(_is_right, exercises(schedule.layout))):
             raise KernelError("computed a wrong gradient", fresh)
-        _proved.update(fresh)
+        proved.update(fresh)
         return schedule
 
-    return _twice(attempt)
+    return twice(attempt)
 
 
 def exercises(layout: Layout) -> Iterator[Layout]:
@@ -56,20 +56,20 @@ def _is_right(layout: Layout) -> bool:
     wanted = expected(p, x, g, layout.conjugate_x)
     schedule = weights.record(layout, machine())
     for order in ((0, 1, 2, 3, 4), (4, 3, 0, 1, 2)):
-        space, out = _shielded(tuple(wanted.shape[i] for i in order), p.compute)
+        space, out = shielded(tuple(wanted.shape[i] for i in order), p.compute)
         got = out.transpose(np.argsort(order))
         launch = weights.launch(schedule, x.strides, g.strides, got.strides, 0, len(x), 1)
-        workspace, slot = _shielded((launch.slot_bytes,), np.dtype("u1"))
+        workspace, slot = shielded((launch.slot_bytes,), np.dtype("u1"))
         weights.go(launch._replace(seconds=0.0), address_of(x), address_of(g), address_of(got), slot=address_of(slot))
-        if not (_is_intact(space, out) and _is_intact(workspace, slot) and np.array_equal(got, wanted)):
+        if not (is_intact(space, out) and is_intact(workspace, slot) and np.array_equal(got, wanted)):
             return False
     return True
 
 
 def arrays(p: Problem) -> tuple[np.ndarray, np.ndarray]:
     """Samples and gradient (canonical) of whole numbers, with channels where the caller has them."""
-    x = _values((2, *p.spatial, p.channels), p.x_dtype, 4, True, 1)
-    g = _values((2, *p.out_spatial, p.filters), p.w_dtype, 3, True, 2)
+    x = values((2, *p.spatial, p.channels), p.x_dtype, 4, True, 1)
+    g = values((2, *p.out_spatial, p.filters), p.w_dtype, 3, True, 2)
     if p.channels_last:
         return x, g
     x, g = (np.moveaxis(np.ascontiguousarray(np.moveaxis(a, 4, 1)), 1, 4) for a in (x, g))
