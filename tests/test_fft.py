@@ -361,7 +361,7 @@ def test_every_method_is_explained():
 @pytest.mark.parametrize(("x_dtype", "w_dtype"), [("D", "f8"), ("f8", "D"), ("F", "f4"), ("f4", "F"), ("D", "D")])
 def test_proof_of_mixed_types(monkeypatch, x_dtype, w_dtype):
     """A real operand has no imaginary part that an infinity could spoil: what proves kernels knows that too."""
-    monkeypatch.setattr(proof, "_proved", set())
+    monkeypatch.setattr(proof, "proved", set())
     recipe.cache_clear()
     w = np.ones((9, 9, 2, 3), w_dtype)
     assert numconv.plan_conv2d((1, 40, 40, 2), w, x_dtype=x_dtype, method="fft").method == "fft"

@@ -54,7 +54,7 @@ def fresh(tmp_path, monkeypatch, compiled):
     monkeypatch.setenv("NUMCONV_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv("NUMCONV_CACHE", raising=False)
     for module, name, empty in (
-        (cache, "_ADDRESSES", {}), (cache, "_REFUSED", set()), (proof, "_proved", set()),
+        (cache, "_ADDRESSES", {}), (cache, "_REFUSED", set()), (proof, "proved", set()),
         (proof, "_refused", set()), (store, "_warned", False)
     ):  # fmt: skip
         monkeypatch.setattr(module, name, empty)

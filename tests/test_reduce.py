@@ -245,7 +245,7 @@ def test_wrong_kernels_are_found(monkeypatch):
 
     monkeypatch.setenv("NUMCONV_CACHE", "0")
     for module, name, value in (
-        (cache, "_ADDRESSES", {}), (cache, "_REFUSED", set()), (proof, "_proved", set()), (proof, "_refused", set()),
+        (cache, "_ADDRESSES", {}), (cache, "_REFUSED", set()), (proof, "proved", set()), (proof, "_refused", set()),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, value)
     recipe.cache_clear()

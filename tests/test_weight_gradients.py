@@ -271,7 +271,7 @@ def test_kernels_that_fail_their_proof_are_not_used():
     _recipe.cache_clear()
     with (
         mock.patch.object(weights_proof, "_is_right", return_value=False),
-        mock.patch.object(weights_proof, "_proved", set()),
+        mock.patch.object(weights_proof, "proved", set()),
         mock.patch("numconv.cpu.proof._refused", set()),
         mock.patch("numconv.cpu.cache.refuse"),
         pytest.warns(RuntimeWarning, match="wrong gradient"),
