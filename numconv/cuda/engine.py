@@ -12,7 +12,7 @@ from .._views import canonical
 from . import methods
 from .arrays import NUMBA, Given, Library, upload
 from .launch import Job, Launch, Step, on, prepare, wait
-from .places import Place
+from .places import WIDEST, Place
 
 Frame = ConvFrame | BankFrame
 Prepared = tuple[Launch, tuple[tuple[str, int], ...]]
@@ -33,8 +33,8 @@ class Bound(NamedTuple):
 class Engine:
     """Weights on a device. Several threads may call one at once; at worst, two prepare the same launch.
 
-    Launches belong to the problem, and are kept with it by the strides of all arrays: their addresses are those of a
-    call.
+    Launches belong to the problem, and are kept with it by the strides and alignment of all arrays: their addresses
+    are those of a call.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Engine:
         if self.bias is not None:
             self._bases["bias"] = self.bias.address
         strides = (self.w.view.strides, None if self.bias is None else self.bias.view.strides)
-        self._kind = (device, *strides)
+        self._kind = (device, self.w.address % WIDEST, *strides)
 
     def _placed(self, array: Place | np.ndarray) -> Place:
         if isinstance(array, Place):
@@ -64,7 +64,8 @@ class Engine:
 
     def run(self, frame: Frame, x: Given, out: Given, stream: int, library: Library) -> None:
         """Queue all kernels of a call, on arrays that do not overlap; other memory is of the library's."""
-        kept, key = self.problem.schedules, ("cuda", self._kind, frame, x.shape, x.strides, out.strides)
+        aligned = x.address % WIDEST, out.address % WIDEST
+        kept, key = self.problem.schedules, ("cuda", self._kind, frame, x.shape, x.strides, out.strides, aligned)
         bounds: list[Bound] | None = kept.get(key)
         if bounds is None:
             bounds = kept[key] = self._prepared(frame, Place.of(x), Place.of(out))

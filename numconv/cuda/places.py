@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from math import gcd
 from typing import NamedTuple
 
 import numpy as np
 
 from .arrays import Given, contiguous
 from .kernels.kernel import storage_of
+
+WIDEST = 16
+"""Bytes that a thread accesses at once, at most."""
 
 
 class Place(NamedTuple):
@@ -49,6 +53,14 @@ class Place(NamedTuple):
         item_bytes = np.dtype(storage_of(self.view.dtype.name)).itemsize
         strides = [stride for n, stride in zip(self.view.shape, self.view.strides, strict=True) if n > 1]
         return not any(number % item_bytes for number in (self.address, *strides))
+
+    def together(self, axis: int) -> int:
+        """How many neighbours along an axis, from multiples of this number on, can be accessed at once."""
+        item_bytes = np.dtype(storage_of(self.view.dtype.name)).itemsize
+        others = [step for i, step in enumerate(self.view.strides) if i != axis and self.view.shape[i] > 1]
+        if self.view.strides[axis] != item_bytes and self.view.shape[axis] > 1:
+            return 1
+        return max(gcd(WIDEST, self.address, *others) // item_bytes, 1)
 
     def overlaps(self, other: Place) -> bool:
         """Whether the two may share memory."""
