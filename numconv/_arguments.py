@@ -68,6 +68,7 @@ PAD_MODES = {mode: mode for mode in ("constant", "edge", "reflect", "symmetric",
 ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh", "silu", "gelu")
 OVERFLOWS = ("raise", "saturate", "wrap")
 METHODS = ("auto", "direct", "winograd", "separable", "fft", "reference")
+PRECISIONS = ("ieee", "3xtf32", "tf32", "bf16")
 LEAKY_RELU_SLOPE = 0.2
 
 
@@ -93,11 +94,13 @@ def conv_problem(
     dtype: Any = None,
     overflow: Any = "raise",
     method: Any = "auto",
+    precision: Any = "ieee",
     reduce: Any = None,
 ) -> tuple[Problem, bool]:
     """Return the problem that a call of the function `name` states, and whether its x is unbatched (has no N).
 
     `flip` is only checked: a kernel is reversed in its array. `overflow` is "raise" where the result is floating.
+    `precision` is only checked: `Problem.permitting` is for devices that make use of it.
     """
     layout = layout_of(name, ndim, data_format)
     x_dtype, w_dtype = native(name, "x", x_dtype), native(name, weights_of(name), w_dtype)
@@ -105,6 +108,7 @@ def conv_problem(
     sizes = common_sizes(layout, x_shape, w_shape, groups)
     has_bias = check_bias(name, bias_shape, bias_dtype, sizes.filters, compute)
     flag(name, "flip", flip)
+    check_precision(name, precision, compute)
     stride, dilation = per_axis(layout, "stride", stride), per_axis(layout, "dilation", dilation)
     mode = PAD_MODES[choice(name, "pad_mode", pad_mode, tuple(PAD_MODES))]
     activation, slope = activation_of(name, activation, compute)
@@ -131,6 +135,16 @@ def conv_problem(
     )
     _check_extent(layout, problem, padding)
     return problem, len(x_shape) == ndim + 1
+
+
+def check_precision(name: str, precision: Any, compute: np.dtype) -> None:
+    """One of the four; less than "ieee" is permitted of what is computed in single precision."""
+    precision = choice(name, "precision", precision, PRECISIONS)
+    if precision != "ieee" and compute not in (np.float32, np.complex64):
+        raise ValueError(
+            f"{name}: precision is {precision!r}, but x and {weights_of(name)} are computed in {compute}; expected "
+            f"'ieee': only float32 and complex64 may have less"
+        )
 
 
 def check_threads(name: str, threads: Any) -> int | None:

@@ -29,6 +29,7 @@ def filter_bank(
     dtype: DTypeLike | None = None,
     overflow: str = "raise",
     method: str = "auto",
+    precision: str = "ieee",
     reduce: str | tuple[str, ...] | None = None,
     device: str | None = None,
     threads: int | None = None,
@@ -48,7 +49,7 @@ def filter_bank(
         As SciPy's and NumPy's "same"; see `conv2d` for the others.
     pad_mode : default "symmetric"
         What `scipy.ndimage` calls "reflect", its default.
-    stride, dilation, pad_value, activation, flip, dtype, overflow, method, reduce, device, threads, out
+    stride, dilation, pad_value, activation, flip, dtype, overflow, method, precision, reduce, device, threads, out
         As of `conv2d`.
 
     Returns
@@ -81,7 +82,7 @@ def filter_bank(
     """
     options = (stride, padding, dilation, 1, pad_mode, pad_value, "channels_first", activation, flip, dtype)
     where = device, threads, out
-    return _filtered("filter_bank", x, filters, axes, (*options, overflow, method, reduce), where, bank=True)
+    return _filtered("filter_bank", x, filters, axes, (*options, overflow, method, precision, reduce), where, bank=True)
 
 
 def correlate(
@@ -98,6 +99,7 @@ def correlate(
     dtype: DTypeLike | None = None,
     overflow: str = "raise",
     method: str = "auto",
+    precision: str = "ieee",
     device: str | None = None,
     threads: int | None = None,
     out: np.ndarray | None = None,
@@ -112,7 +114,9 @@ def correlate(
         Of one to three axes.
     axes : int or sequence of int, optional
         The axes of x to filter along, in the kernel's order; by default the last ones.
-    stride, padding, dilation, pad_mode, pad_value, activation, dtype, overflow, method, device, threads, out
+    stride, padding, dilation, pad_mode, pad_value, activation, dtype, overflow, method : optional
+        As of `filter_bank`.
+    precision, device, threads, out : optional
         As of `filter_bank`.
 
     Returns
@@ -133,7 +137,7 @@ def correlate(
     """
     options = (stride, padding, dilation, 1, pad_mode, pad_value, "channels_first", activation, False, dtype)
     where = device, threads, out
-    return _filtered("correlate", x, kernel, axes, (*options, overflow, method, None), where, bank=False)
+    return _filtered("correlate", x, kernel, axes, (*options, overflow, method, precision, None), where, bank=False)
 
 
 def convolve(
@@ -150,6 +154,7 @@ def convolve(
     dtype: DTypeLike | None = None,
     overflow: str = "raise",
     method: str = "auto",
+    precision: str = "ieee",
     device: str | None = None,
     threads: int | None = None,
     out: np.ndarray | None = None,
@@ -160,7 +165,7 @@ def convolve(
     ----------
     x, kernel, axes, stride, padding, dilation, pad_mode, pad_value, activation, dtype, overflow, method : optional
         As of `correlate`.
-    device, threads, out : optional
+    precision, device, threads, out : optional
         As of `correlate`.
 
     Returns
@@ -181,7 +186,7 @@ def convolve(
     """
     options = (stride, padding, dilation, 1, pad_mode, pad_value, "channels_first", activation, True, dtype)
     where = device, threads, out
-    return _filtered("convolve", x, kernel, axes, (*options, overflow, method, None), where, bank=False)
+    return _filtered("convolve", x, kernel, axes, (*options, overflow, method, precision, None), where, bank=False)
 
 
 def plan_filter_bank(
@@ -200,6 +205,7 @@ def plan_filter_bank(
     dtype: DTypeLike | None = None,
     overflow: str = "raise",
     method: str = "auto",
+    precision: str = "ieee",
     reduce: str | tuple[str, ...] | None = None,
     device: str | None = None,
 ) -> Plan:
@@ -213,7 +219,9 @@ def plan_filter_bank(
         Copied.
     x_dtype : dtype, optional
         Of x; by default that of the filters.
-    axes, stride, padding, dilation, pad_mode, pad_value, activation, flip, dtype, overflow, method, reduce, device
+    axes, stride, padding, dilation, pad_mode, pad_value, activation, flip, dtype, overflow, method : optional
+        As of `filter_bank`.
+    precision, reduce, device : optional
         As of `filter_bank`.
 
     Returns
@@ -234,7 +242,7 @@ def plan_filter_bank(
     (None, 8, 480, 640)
     """
     name = "plan_filter_bank"
-    kind, filters, _ = plan_kind(name, device, filters)
+    kind, filters, _ = plan_kind(name, device, precision, filters)
     filters = as_array(name, "filters", filters)
     sizes = check_bank_shape(name, x_shape)
     along = bank_axes(name, sizes, filters.shape, axes)
@@ -244,7 +252,8 @@ def plan_filter_bank(
         )
     options = (stride, padding, dilation, 1, pad_mode, pad_value, "channels_first", activation, flip, dtype)
     dtype = native(name, "filters", filters.dtype) if x_dtype is None else as_dtype(name, "x_dtype", x_dtype)
-    problem, frame, w = bank_of(name, sizes, dtype, filters, along, (*options, overflow, method, reduce), bank=True)
+    given = (*options, overflow, method, precision, reduce)
+    problem, frame, w = bank_of(name, sizes, dtype, filters, along, given, bank=True)
     return kind(name, problem, frame, w, None)
 
 

@@ -19,9 +19,9 @@ R = TypeVar("R")
 
 OPTIONS = (
     "stride", "padding", "dilation", "groups", "pad_mode", "pad_value", "data_format", "activation", "flip", "dtype",
-    "overflow", "method", "reduce",
+    "overflow", "method", "precision", "reduce",
 )  # fmt: skip
-_FLIP, _DATA_FORMAT = OPTIONS.index("flip"), OPTIONS.index("data_format")
+_FLIP, _DATA_FORMAT, _PRECISION = map(OPTIONS.index, ("flip", "data_format", "precision"))
 
 
 @lru_cache(maxsize=4096, typed=True)
@@ -100,7 +100,7 @@ def convolve_arrays(
 
 def make_plan(name: str, ndim: int, x_shape: Any, w: Any, bias: Any, x_dtype: Any, options: tuple, device: Any) -> Plan:
     """`plan_conv1d`, `plan_conv2d` and `plan_conv3d`."""
-    kind, w, bias = plan_kind(name, device, w, bias)
+    kind, w, bias = plan_kind(name, device, options[_PRECISION], w, bias)
     w = as_array(name, "w", w)
     bias = None if bias is None else as_array(name, "bias", bias)
     x_shape = check_plan_shape(name, ndim, x_shape, options[_DATA_FORMAT])

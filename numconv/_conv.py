@@ -27,6 +27,7 @@ def conv1d(
     dtype: DTypeLike | None = None,
     overflow: str = "raise",
     method: str = "auto",
+    precision: str = "ieee",
     reduce: str | tuple[str, ...] | None = None,
     device: str | None = None,
     threads: int | None = None,
@@ -72,6 +73,9 @@ def conv1d(
         "winograd" for float32 and float64 filters of 3 or 5 taps, as `conv2d` does for 3x3, and "fft", products of
         spectra, for filters of many taps, complex ones too: see the notes of `conv2d`. It depends on neither batch
         size nor threads.
+    precision : {"ieee", "3xtf32", "tf32", "bf16"}
+        The least precision that products of float32 may have, and of complex64 and float16, which are computed in it: a
+        permission, of which kernels of a GPU make use where it saves time. A CPU always computes "ieee".
     reduce : {"max", "mean", "ppv"} or a tuple of them, optional
         What is made of each feature map, which is not written: its largest value (NaN if one is), its mean, the
         proportion of positive values. By "direct" or "reference".
@@ -124,7 +128,7 @@ def conv1d(
     """
     options = (
         stride, padding, dilation, groups, pad_mode, pad_value, data_format, activation, flip, dtype, overflow, method,
-        reduce,
+        precision, reduce,
     )  # fmt: skip
     return convolve_arrays("conv1d", 1, x, w, bias, options, device, threads, out)
 
@@ -146,6 +150,7 @@ def conv2d(
     dtype: DTypeLike | None = None,
     overflow: str = "raise",
     method: str = "auto",
+    precision: str = "ieee",
     reduce: str | tuple[str, ...] | None = None,
     device: str | None = None,
     threads: int | None = None,
@@ -192,6 +197,9 @@ def conv2d(
         on, it may take "winograd", which multiplies less; for large images and filters of one channel that are sums of
         products of a column and a row, "separable"; and for kernels of 20 taps and more, of complex types too, "fft";
         see the notes. Neither batch size nor threads matter. A plan transforms the weights once, a function each time.
+    precision : {"ieee", "3xtf32", "tf32", "bf16"}
+        The least precision that products of float32 may have, and of complex64 and float16, which are computed in it: a
+        permission, of which kernels of a GPU make use where it saves time. A CPU always computes "ieee".
     reduce : {"max", "mean", "ppv"} or a tuple of them, optional
         What is made of each feature map, which is not written: its largest value (NaN if one is), its mean, the
         proportion of positive values. By "direct" or "reference".
@@ -262,7 +270,7 @@ def conv2d(
     """
     options = (
         stride, padding, dilation, groups, pad_mode, pad_value, data_format, activation, flip, dtype, overflow, method,
-        reduce,
+        precision, reduce,
     )  # fmt: skip
     return convolve_arrays("conv2d", 2, x, w, bias, options, device, threads, out)
 
@@ -284,6 +292,7 @@ def conv3d(
     dtype: DTypeLike | None = None,
     overflow: str = "raise",
     method: str = "auto",
+    precision: str = "ieee",
     reduce: str | tuple[str, ...] | None = None,
     device: str | None = None,
     threads: int | None = None,
@@ -327,6 +336,9 @@ def conv3d(
         "direct" has an order of summation that is defined and the same on every CPU with fused multiply-add;
         "reference" computes the same bits slowly, in NumPy. "auto" takes "direct";
         but for filters of 1x3x3, and of 20 taps and more, it chooses as `conv2d` does.
+    precision : {"ieee", "3xtf32", "tf32", "bf16"}
+        The least precision that products of float32 may have, and of complex64 and float16, which are computed in it: a
+        permission, of which kernels of a GPU make use where it saves time. A CPU always computes "ieee".
     reduce : {"max", "mean", "ppv"} or a tuple of them, optional
         What is made of each feature map, which is not written: its largest value (NaN if one is), its mean, the
         proportion of positive values. By "direct" or "reference".
@@ -374,6 +386,6 @@ def conv3d(
     """
     options = (
         stride, padding, dilation, groups, pad_mode, pad_value, data_format, activation, flip, dtype, overflow, method,
-        reduce,
+        precision, reduce,
     )  # fmt: skip
     return convolve_arrays("conv3d", 3, x, w, bias, options, device, threads, out)

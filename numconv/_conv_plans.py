@@ -29,6 +29,7 @@ def plan_conv1d(
     dtype: DTypeLike | None = None,
     overflow: str = "raise",
     method: str = "auto",
+    precision: str = "ieee",
     reduce: str | tuple[str, ...] | None = None,
     device: str | None = None,
 ) -> Plan:
@@ -44,7 +45,7 @@ def plan_conv1d(
         Of x; by default that of w.
     stride, padding, dilation, groups, pad_mode, pad_value, data_format, activation, flip, dtype, overflow : optional
         As of `conv1d`.
-    method, reduce, device : optional
+    method, precision, reduce, device : optional
         As of `conv1d`.
 
     Returns
@@ -79,6 +80,7 @@ def plan_conv1d(
         dtype,
         overflow,
         method,
+        precision,
         reduce,
     )
     return make_plan("plan_conv1d", 1, x_shape, w, bias, x_dtype, options, device)
@@ -102,6 +104,7 @@ def plan_conv2d(
     dtype: DTypeLike | None = None,
     overflow: str = "raise",
     method: str = "auto",
+    precision: str = "ieee",
     reduce: str | tuple[str, ...] | None = None,
     device: str | None = None,
 ) -> Plan:
@@ -117,7 +120,7 @@ def plan_conv2d(
         Of x; by default that of w.
     stride, padding, dilation, groups, pad_mode, pad_value, data_format, activation, flip, dtype, overflow : optional
         As of `conv2d`.
-    method, reduce, device : optional
+    method, precision, reduce, device : optional
         As of `conv2d`.
 
     Returns
@@ -152,6 +155,7 @@ def plan_conv2d(
         dtype,
         overflow,
         method,
+        precision,
         reduce,
     )
     return make_plan("plan_conv2d", 2, x_shape, w, bias, x_dtype, options, device)
@@ -175,6 +179,7 @@ def plan_conv3d(
     dtype: DTypeLike | None = None,
     overflow: str = "raise",
     method: str = "auto",
+    precision: str = "ieee",
     reduce: str | tuple[str, ...] | None = None,
     device: str | None = None,
 ) -> Plan:
@@ -190,7 +195,7 @@ def plan_conv3d(
         Of x; by default that of w.
     stride, padding, dilation, groups, pad_mode, pad_value, data_format, activation, flip, dtype, overflow : optional
         As of `conv3d`.
-    method, reduce, device : optional
+    method, precision, reduce, device : optional
         As of `conv3d`.
 
     Returns
@@ -225,6 +230,7 @@ def plan_conv3d(
         dtype,
         overflow,
         method,
+        precision,
         reduce,
     )
     return make_plan("plan_conv3d", 3, x_shape, w, bias, x_dtype, options, device)

@@ -26,6 +26,7 @@ def conv_transpose1d(
     dtype: DTypeLike | None = None,
     overflow: str = "raise",
     method: str = "auto",
+    precision: str = "ieee",
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -67,6 +68,8 @@ def conv_transpose1d(
         What to do with a value that an integer result does not hold.
     method : {"auto", "direct", "winograd", "separable", "fft", "reference"}
         As of `conv1d`, for each phase of the stride; one that any phase refuses is refused.
+    precision : {"ieee", "3xtf32", "tf32", "bf16"}
+        As of `conv1d`: a permission for GPUs.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`, shared among concurrent calls. The result does not
         depend on it.
@@ -123,6 +126,7 @@ def conv_transpose1d(
         dtype,
         overflow,
         method,
+        precision,
     )
     return transpose_arrays("conv_transpose1d", 1, x, w, bias, options, threads, out)
 
@@ -143,6 +147,7 @@ def conv_transpose2d(
     dtype: DTypeLike | None = None,
     overflow: str = "raise",
     method: str = "auto",
+    precision: str = "ieee",
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -184,6 +189,8 @@ def conv_transpose2d(
         What to do with a value that an integer result does not hold.
     method : {"auto", "direct", "winograd", "separable", "fft", "reference"}
         As of `conv2d`, for each phase of the stride; one that any phase refuses is refused.
+    precision : {"ieee", "3xtf32", "tf32", "bf16"}
+        As of `conv2d`: a permission for GPUs.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`, shared among concurrent calls. The result does not
         depend on it.
@@ -248,6 +255,7 @@ def conv_transpose2d(
         dtype,
         overflow,
         method,
+        precision,
     )
     return transpose_arrays("conv_transpose2d", 2, x, w, bias, options, threads, out)
 
@@ -268,6 +276,7 @@ def conv_transpose3d(
     dtype: DTypeLike | None = None,
     overflow: str = "raise",
     method: str = "auto",
+    precision: str = "ieee",
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -309,6 +318,8 @@ def conv_transpose3d(
         What to do with a value that an integer result does not hold.
     method : {"auto", "direct", "winograd", "separable", "fft", "reference"}
         As of `conv3d`, for each phase of the stride; one that any phase refuses is refused.
+    precision : {"ieee", "3xtf32", "tf32", "bf16"}
+        As of `conv3d`: a permission for GPUs.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`, shared among concurrent calls. The result does not
         depend on it.
@@ -363,5 +374,6 @@ def conv_transpose3d(
         dtype,
         overflow,
         method,
+        precision,
     )
     return transpose_arrays("conv_transpose3d", 3, x, w, bias, options, threads, out)

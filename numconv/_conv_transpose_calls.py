@@ -18,7 +18,7 @@ from ._views import canonical_weights
 
 OPTIONS = (
     "stride", "padding", "output_padding", "dilation", "groups", "data_format", "activation", "flip", "dtype",
-    "overflow", "method",
+    "overflow", "method", "precision",
 )  # fmt: skip
 _FLIP, _DATA_FORMAT = OPTIONS.index("flip"), OPTIONS.index("data_format")
 

@@ -28,6 +28,7 @@ def plan_conv_transpose1d(
     dtype: DTypeLike | None = None,
     overflow: str = "raise",
     method: str = "auto",
+    precision: str = "ieee",
 ) -> Plan:
     """Prepare `conv_transpose1d` for one shape of sample: methods are chosen and the weights are packed once.
 
@@ -41,7 +42,7 @@ def plan_conv_transpose1d(
         Of x; by default that of w.
     stride, padding, output_padding, dilation, groups, data_format, activation, flip, dtype, overflow : optional
         As of `conv_transpose1d`.
-    method : optional
+    method, precision : optional
         As of `conv_transpose1d`.
 
     Returns
@@ -75,6 +76,7 @@ def plan_conv_transpose1d(
         dtype,
         overflow,
         method,
+        precision,
     )
     return make_transpose_plan("plan_conv_transpose1d", 1, x_shape, w, bias, x_dtype, options)
 
@@ -96,6 +98,7 @@ def plan_conv_transpose2d(
     dtype: DTypeLike | None = None,
     overflow: str = "raise",
     method: str = "auto",
+    precision: str = "ieee",
 ) -> Plan:
     """Prepare `conv_transpose2d` for one shape of sample: methods are chosen and the weights are packed once.
 
@@ -109,7 +112,7 @@ def plan_conv_transpose2d(
         Of x; by default that of w.
     stride, padding, output_padding, dilation, groups, data_format, activation, flip, dtype, overflow : optional
         As of `conv_transpose2d`.
-    method : optional
+    method, precision : optional
         As of `conv_transpose2d`.
 
     Returns
@@ -143,6 +146,7 @@ def plan_conv_transpose2d(
         dtype,
         overflow,
         method,
+        precision,
     )
     return make_transpose_plan("plan_conv_transpose2d", 2, x_shape, w, bias, x_dtype, options)
 
@@ -164,6 +168,7 @@ def plan_conv_transpose3d(
     dtype: DTypeLike | None = None,
     overflow: str = "raise",
     method: str = "auto",
+    precision: str = "ieee",
 ) -> Plan:
     """Prepare `conv_transpose3d` for one shape of sample: methods are chosen and the weights are packed once.
 
@@ -177,7 +182,7 @@ def plan_conv_transpose3d(
         Of x; by default that of w.
     stride, padding, output_padding, dilation, groups, data_format, activation, flip, dtype, overflow : optional
         As of `conv_transpose3d`.
-    method : optional
+    method, precision : optional
         As of `conv_transpose3d`.
 
     Returns
@@ -211,5 +216,6 @@ def plan_conv_transpose3d(
         dtype,
         overflow,
         method,
+        precision,
     )
     return make_transpose_plan("plan_conv_transpose3d", 3, x_shape, w, bias, x_dtype, options)

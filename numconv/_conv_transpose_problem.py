@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ._arguments import METHODS, OVERFLOWS, PADDINGS, activation_of, given_pads, per_axis
+from ._arguments import METHODS, OVERFLOWS, PADDINGS, activation_of, check_precision, given_pads, per_axis
 from ._problem import Pads, Triple
 from ._shapes import DATA_FORMATS, Layout, Sizes, channels_apart, check_axes, listed
 from ._transposed import Transposed
@@ -45,6 +45,7 @@ def transposed_problem(
     dtype: Any = None,
     overflow: Any = "raise",
     method: Any = "auto",
+    precision: Any = "ieee",
 ) -> tuple[Transposed, bool]:
     """Return the problem that a call of the function `name` states, and whether its x is unbatched (has no N)."""
     layout = TransposedLayout(name, ndim, choice(name, "data_format", data_format, DATA_FORMATS) == "channels_last")
@@ -53,6 +54,7 @@ def transposed_problem(
     sizes = _sizes(layout, x_shape, w_shape, groups)
     has_bias = check_bias(name, bias_shape, bias_dtype, sizes.filters, compute)
     flag(name, "flip", flip)
+    check_precision(name, precision, compute)
     stride, dilation = per_axis(layout, "stride", stride), per_axis(layout, "dilation", dilation)
     activation, slope = activation_of(name, activation, compute)
     overflow = choice(name, "overflow", overflow, OVERFLOWS)

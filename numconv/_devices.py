@@ -32,11 +32,11 @@ def check_device(name: str, device: Any) -> str:
     return device
 
 
-def plan_kind(name: str, device: Any, *weights: Any) -> tuple[Callable[..., Plan], Any, Any]:
+def plan_kind(name: str, device: Any, precision: Any, *weights: Any) -> tuple[Callable[..., Plan], Any, Any]:
     """(what makes the plan, its weights on the host): a GPU's where `device` or the first weights say so."""
     w, bias = (*weights, None)[:2]
     if not on_gpu(name, w, device):
         return Plan, w, bias
     from .cuda.plan import maker
 
-    return maker(name, device, w, bias)
+    return maker(name, device, precision, w, bias)

@@ -361,6 +361,7 @@ def descriptor(p: Problem) -> str:
     )
     words += [extras] * bool(extras) + [p.pad_mode] * (p.pad_mode != "constant")
     words += ["bias"] * p.bias + [p.activation] * bool(p.activation) + ["+".join(p.reductions)] * bool(p.reduce)
+    words += [p.precision] * (p.precision != "ieee")
     layout = "channels_last" if p.channels_last else "channels_first"
     return f"{p.x_dtype}:{p.w_dtype}>{p.result} {'_'.join(words)} {layout}"
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from math import prod
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -48,6 +48,7 @@ class Problem:
     overflow : raise, saturate or wrap, where an integer result does not hold a value.
     method : auto, direct, winograd, separable, fft or reference.
     reduce : "" or one of the names of `_reductions`, or a tuple of them: what is made of each feature map.
+    precision : ieee, 3xtf32, tf32 or bf16: the least that products of float32 may have; on a CPU always ieee.
     """
 
     ndim: int
@@ -72,6 +73,7 @@ class Problem:
     overflow: str
     method: str
     reduce: str | tuple[str, ...] = ""
+    precision: str = "ieee"
 
     def __reduce__(self) -> tuple:
         """Copies and pickles hold the problem alone: schedules are full of addresses of this process."""
@@ -81,6 +83,13 @@ class Problem:
     def schedules(self) -> dict[Any, Any]:
         """How the problem was scheduled, by type of lanes: kept with the problem, which callers cache."""
         return {}
+
+    def permitting(self, precision: str) -> Self:
+        """The same with another precision, kept with this one so that its schedules are, too."""
+        if precision == self.precision:
+            return self
+        found: Self | None = self.schedules.get(("precision", precision))
+        return found or self.schedules.setdefault(("precision", precision), replace(self, precision=precision))
 
     @cached_property
     def out_spatial(self) -> Triple:

@@ -98,7 +98,22 @@ def _problems(dtype: np.dtype, ndim: int) -> Iterable[Problem]:
         for data_format in ("channels_last", "channels_first"):
             if data_format == "channels_first":
                 x_shape, w_shape = (x_shape[-1], *x_shape[:-1]), (w_shape[-1], w_shape[-2], *w_shape[:-2])
-            options = (1, "same", 1, groups, "constant", 0, data_format, None, False, None, "raise", "auto", None)
+            options = (
+                1,
+                "same",
+                1,
+                groups,
+                "constant",
+                0,
+                data_format,
+                None,
+                False,
+                None,
+                "raise",
+                "auto",
+                "ieee",
+                None,
+            )
             shapes = ((1, *x_shape), dtype, w_shape, dtype)
             yield recipe(f"conv{ndim}d", ndim, *shapes, None, None, "", *options)[0]
 

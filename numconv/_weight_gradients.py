@@ -22,9 +22,14 @@ from ._views import canonical, weight_axes
 from .cpu import kept, weights, weights_proof
 from .cpu.memory import cast, fill
 
-CONV = ("stride", "padding", "dilation", "groups", "pad_mode", "pad_value", "data_format", "flip", "dtype", "method")
+CONV = (
+    "stride", "padding", "dilation", "groups", "pad_mode", "pad_value", "data_format", "flip", "dtype", "method",
+    "precision",
+)  # fmt: skip
 """Options of `conv1d_weight`, `conv2d_weight` and `conv3d_weight`."""
-TRANSPOSE = ("stride", "padding", "output_padding", "dilation", "groups", "data_format", "flip", "dtype", "method")
+TRANSPOSE = (
+    "stride", "padding", "output_padding", "dilation", "groups", "data_format", "flip", "dtype", "method", "precision",
+)  # fmt: skip
 """Those of `conv_transpose1d_weight`, `conv_transpose2d_weight` and `conv_transpose3d_weight`."""
 METHODS = ("auto", "direct", "reference")
 
@@ -182,5 +187,5 @@ def bias_gradient(grad_output: Any, data_format: Any) -> np.ndarray:
     else:
         x_shape, shape = (g.shape[0], 1, *g.shape[2:]), (g.shape[1], 1, *sizes)
     ones = np.broadcast_to(np.ones((), np.float64), x_shape)  # whose memory is a single number
-    options = (1, "valid", 1, 1, "constant", 0, layout.data_format, False, wide, "auto")
+    options = (1, "valid", 1, 1, "constant", 0, layout.data_format, False, wide, "auto", "ieee")
     return cast(weight_gradient("bias", layout.ndim, ones, shape, g, CONV, options, None, None).ravel(), g.dtype)

@@ -28,9 +28,8 @@ def layer(dtype="float32", n=2, filters=20, data_format="channels_last"):
 
 
 def test_signatures():
-    options = (
-        "stride padding dilation groups pad_mode pad_value data_format activation flip dtype overflow method reduce"
-    )
+    options = "stride padding dilation groups pad_mode pad_value data_format activation flip dtype overflow method"
+    options += " precision reduce"
     for name in ("conv1d", "conv2d", "conv3d"):
         assert (
             list(inspect.signature(getattr(numconv, name)).parameters)
@@ -47,6 +46,28 @@ def test_every_public_name_is_there_and_nothing_heavy_is_imported():
         numconv.conv4d  # noqa: B018
     loaded = "import sys, numconv; print([m for m in ('numba', 'llvmlite', 'scipy') if m in sys.modules])"
     assert run_script(loaded).strip() == "[]"
+
+
+def test_every_precision_is_the_cpus_own():
+    rng = np.random.default_rng(3)
+    x, w = rng.standard_normal((1, 9, 8)).astype("f4"), rng.standard_normal((3, 8, 8)).astype("f4")
+    y, plan = conv1d(x, w), numconv.plan_conv1d(x.shape, w, precision="tf32")
+    assert same_bits(plan(x), y)
+    for precision in ("ieee", "3xtf32", "tf32", "bf16"):
+        given = {"precision": precision, "dtype": None}
+        assert same_bits(conv1d(x, w, **given), y)
+        for function, arrays in (
+            (numconv.conv_transpose1d, (y, w)),
+            (numconv.filter_bank, (x, w[..., 0])),
+            (numconv.correlate, (x, w)),
+            (numconv.convolve, (x, w)),
+            (numconv.grad.conv1d_input, (x.shape, w, y)),
+            (numconv.grad.conv1d_weight, (x, w.shape, y)),
+        ):
+            assert same_bits(function(*arrays, **given), function(*arrays))
+            if precision != "ieee":
+                with pytest.raises(ValueError, match=f"precision is '{precision}', but x and .* in float64"):
+                    function(*arrays, precision=precision, dtype="f8")
 
 
 def test_the_tutorials_detectors():

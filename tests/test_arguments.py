@@ -37,7 +37,7 @@ def test_defaults():
     assert (found.pad_mode, found.pad_value) == ("constant", 0)
     assert (found.x_dtype, found.w_dtype, found.compute, found.result) == (f4, f4, f4, f4)
     assert (found.channels_last, found.bias, found.activation, found.slope) == (True, False, "", 0.0)
-    assert (found.overflow, found.method) == ("raise", "auto")
+    assert (found.overflow, found.method, found.precision) == ("raise", "auto", "ieee")
     assert found.out_spatial == (1, 26, 26)
 
 
@@ -47,6 +47,19 @@ def test_a_problem_depends_on_neither_n_nor_the_spelling():
     assert same == problem(x=(None, 28, 28, 4), stride=np.array([2, 2]), padding=np.ones((2, 2), int), pad_value=0j)
     assert same == problem(x=(28, 28, 4), stride=[2, 2], padding=(1, (1, 1)), flip=True, overflow="wrap")
     assert hash(same) == hash(problem(stride=2, padding=1, pad_mode="zeros", pad_value=False))
+
+
+def test_precision_is_a_permission_of_which_a_cpu_makes_no_use():
+    same = problem()
+    for precision in ("3xtf32", "tf32", "bf16"):
+        assert problem(precision=precision) == same
+        permitted = same.permitting(precision)
+        assert permitted.precision == precision
+        assert permitted != same == permitted.permitting("ieee")
+        assert same.permitting(precision) is permitted
+    assert same.permitting("ieee") is same
+    for kinds in ({"x_dtype": "float16"}, {"w_dtype": "complex64"}, {"x_dtype": "float64", "dtype": "float32"}):
+        assert problem(precision="tf32", **kinds) == problem(**kinds)
 
 
 def test_empty_batch_and_options_per_axis():
@@ -71,6 +84,7 @@ def test_keywords_are_those_of_the_public_functions():
         "dtype": None,
         "overflow": "raise",
         "method": "auto",
+        "precision": "ieee",
         "reduce": None,
     }
 
@@ -323,6 +337,11 @@ ERRORS = [
     ({"overflow": "clip"}, ValueError, "overflow is 'clip', .*; did you mean 'saturate'?"),
     ({"overflow": None}, TypeError, "overflow is None"),
     ({"method": "drect"}, ValueError, "method is 'drect', .*'reference'; did you mean 'direct'?"),
+    ({"precision": "fp16"}, ValueError, "precision is 'fp16', expected one of 'ieee', '3xtf32', 'tf32', 'bf16'"),
+    ({"precision": None}, TypeError, "precision is None, expected one of"),
+    ({"precision": "tf32", "w_dtype": "float64"}, ValueError, "'tf32', but x and w are computed in float64"),
+    ({"precision": "bf16", **INTEGERS}, ValueError, "precision is 'bf16', .* in uint64; expected 'ieee'"),
+    ({"precision": "3xtf32", "dtype": "complex128"}, ValueError, "'3xtf32', but x and w are computed in complex128"),
     ({"flip": 1}, TypeError, "flip is 1, expected True or False"),
     ({"flip": None}, TypeError, "flip is None"),
     # activation

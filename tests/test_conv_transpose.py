@@ -21,7 +21,9 @@ RNG = np.random.default_rng(11)
 
 
 def test_signatures():
-    options = "stride padding output_padding dilation groups data_format activation flip dtype overflow method"
+    options = (
+        "stride padding output_padding dilation groups data_format activation flip dtype overflow method precision"
+    )
     for ndim in (1, 2, 3):
         parameters = inspect.signature(TRANSPOSE[ndim]).parameters
         assert list(parameters) == f"x w bias {options} threads out".split()

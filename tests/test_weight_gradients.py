@@ -290,7 +290,7 @@ def test_the_proof_sees_what_is_wrong():
         assert not any(map(weights_proof._is_right, layouts))
 
 
-OPTIONS = (1, "valid", 1, 1, "constant", 0, "channels_last", False, None, "auto")
+OPTIONS = (1, "valid", 1, 1, "constant", 0, "channels_last", False, None, "auto", "ieee")
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "complex64"])
@@ -314,10 +314,10 @@ def test_the_bias_of_many_values_is_near_the_exact_sum():
 
 
 def test_signatures():
-    names = "stride padding dilation groups pad_mode pad_value data_format flip dtype method threads out"
+    names = "stride padding dilation groups pad_mode pad_value data_format flip dtype method precision threads out"
     for function in WEIGHT.values():
         assert list(inspect.signature(function).parameters) == f"x weight_shape grad_output {names}".split()
-    names = "stride padding output_padding dilation groups data_format flip dtype method threads out"
+    names = "stride padding output_padding dilation groups data_format flip dtype method precision threads out"
     for function in TRANSPOSE_WEIGHT.values():
         assert list(inspect.signature(function).parameters) == f"x weight_shape grad_output {names}".split()
 

@@ -18,7 +18,7 @@ from .places import Place
 from .sources import Source
 from .weights import Operand, check_device, check_exact, check_integers, operand
 
-_FLIP = OPTIONS.index("flip")
+_FLIP, _PRECISION = OPTIONS.index("flip"), OPTIONS.index("precision")
 
 
 def convolve_arrays(
@@ -31,7 +31,7 @@ def convolve_arrays(
     added = None if bias is None else operand(name, "bias", bias)
     problem, frame = cooked(recipe, name, ndim, source.shape, source.dtype, weights, added, options, None)
     view = canonical_weights(weights.view, ndim, problem.channels_last, options[_FLIP])
-    engine = engine_of(name, problem, weights, view, added, source.device)
+    engine = engine_of(name, problem.permitting(options[_PRECISION]), weights, view, added, source.device)
     return source.compute(engine, frame, out)
 
 
@@ -43,6 +43,7 @@ def filter_array(name: str, x: Any, kernels: Any, axes: Any, options: tuple, whe
     source, filters = Source.of(name, x, device), operand(name, weights_of(name), kernels)
     along = (bank_axes if bank else kernel_axes)(name, source.shape, filters.shape, axes)
     problem, frame, view = bank_of(name, source.shape, source.dtype, filters, along, options, bank)
+    problem = problem.permitting(options[_PRECISION])
     return source.compute(engine_of(name, problem, filters, view, None, source.device), frame, out)
 
 

@@ -18,7 +18,7 @@ from .sources import Source, number_of
 from .weights import Operand, described
 
 
-def maker(name: str, device: str | None, w: Any, bias: Any) -> tuple[Callable[..., Plan], Any, Any]:
+def maker(name: str, device: str | None, precision: str, w: Any, bias: Any) -> tuple[Callable[..., Plan], Any, Any]:
     """(what makes a plan for a GPU, its weights on the host): weights on a GPU are fetched from there."""
     require(name)
     libraries = library_of(w), library_of(bias)
@@ -28,7 +28,7 @@ def maker(name: str, device: str | None, w: Any, bias: Any) -> tuple[Callable[..
     w, bias = (
         value if library is None else library.fetch(value) for library, value in zip(libraries, (w, bias), strict=True)
     )
-    return partial(DevicePlan, device=number), w, bias
+    return partial(DevicePlan, device=number, precision=precision), w, bias
 
 
 class DevicePlan(Plan):
@@ -40,12 +40,14 @@ class DevicePlan(Plan):
     """
 
     def __init__(
-        self, name: str, problem: Problem, frame: Frame, w: np.ndarray, bias: np.ndarray | None, device: int = 0
-    ) -> None:
+        self, name: str, problem: Problem, frame: Frame, w: np.ndarray, bias: np.ndarray | None, device: int = 0,
+        precision: str = "ieee",
+    ) -> None:  # fmt: skip
         """`w` is canonical and on the host; what is kept of it is a copy."""
         require(name)
         w, bias = np.array(w), None if bias is None else np.array(bias)
-        self._given = (name, problem, frame, w, bias, device)
+        problem = problem.permitting(precision)
+        self._given = (name, problem, frame, w, bias, device, precision)
         self._name, self._problem, self._frame = name, problem, frame
         weights = Operand(w.shape, w.dtype, w, None, w)
         added = None if bias is None else Operand(bias.shape, bias.dtype, bias, None, bias)

@@ -17,9 +17,13 @@ from .._transposed import Slices, Transposed, convolution, of_transposed, transp
 from .._views import canonical_weights
 from ._folds import Folded
 
-CONV = ("stride", "padding", "dilation", "groups", "pad_mode", "data_format", "flip", "dtype", "method")
+CONV = (
+    "stride", "padding", "dilation", "groups", "pad_mode", "data_format", "flip", "dtype", "method", "precision",
+)  # fmt: skip
 """Options of `conv1d_input`, `conv2d_input` and `conv3d_input`."""
-TRANSPOSE = ("stride", "padding", "output_padding", "dilation", "groups", "data_format", "flip", "dtype", "method")
+TRANSPOSE = (
+    "stride", "padding", "output_padding", "dilation", "groups", "data_format", "flip", "dtype", "method", "precision",
+)  # fmt: skip
 """Those of `conv_transpose1d_input`, `conv_transpose2d_input` and `conv_transpose3d_input`."""
 
 

@@ -31,6 +31,7 @@ def conv1d_input(
     flip: bool = False,
     dtype: DTypeLike | None = None,
     method: str = "auto",
+    precision: str = "ieee",
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -50,6 +51,8 @@ def conv1d_input(
         Of the gradient, floating or complex; also the computing type.
     method : {"auto", "direct", "winograd", "separable", "fft", "reference"}
         As of `numconv.conv1d`.
+    precision : {"ieee", "3xtf32", "tf32", "bf16"}
+        As of `numconv.conv2d`: a permission for GPUs.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional
@@ -94,6 +97,7 @@ def conv1d_input(
         flip,
         dtype,
         method,
+        precision,
     )
     return input_gradient("grad.conv1d_input", 1, input_shape, w, grad_output, CONV, options, threads, out)
 
@@ -112,6 +116,7 @@ def conv2d_input(
     flip: bool = False,
     dtype: DTypeLike | None = None,
     method: str = "auto",
+    precision: str = "ieee",
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -131,6 +136,8 @@ def conv2d_input(
         Of the gradient, floating or complex; also the computing type.
     method : {"auto", "direct", "winograd", "separable", "fft", "reference"}
         As of `numconv.conv2d`.
+    precision : {"ieee", "3xtf32", "tf32", "bf16"}
+        As of `numconv.conv2d`: a permission for GPUs.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional
@@ -178,6 +185,7 @@ def conv2d_input(
         flip,
         dtype,
         method,
+        precision,
     )
     return input_gradient("grad.conv2d_input", 2, input_shape, w, grad_output, CONV, options, threads, out)
 
@@ -196,6 +204,7 @@ def conv3d_input(
     flip: bool = False,
     dtype: DTypeLike | None = None,
     method: str = "auto",
+    precision: str = "ieee",
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -215,6 +224,8 @@ def conv3d_input(
         Of the gradient, floating or complex; also the computing type.
     method : {"auto", "direct", "winograd", "separable", "fft", "reference"}
         As of `numconv.conv3d`.
+    precision : {"ieee", "3xtf32", "tf32", "bf16"}
+        As of `numconv.conv2d`: a permission for GPUs.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional
@@ -259,5 +270,6 @@ def conv3d_input(
         flip,
         dtype,
         method,
+        precision,
     )
     return input_gradient("grad.conv3d_input", 3, input_shape, w, grad_output, CONV, options, threads, out)

@@ -31,6 +31,7 @@ def conv_transpose1d_input(
     flip: bool = False,
     dtype: DTypeLike | None = None,
     method: str = "auto",
+    precision: str = "ieee",
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -50,6 +51,8 @@ def conv_transpose1d_input(
         Of the gradient, floating or complex; also the computing type.
     method : {"auto", "direct", "winograd", "separable", "fft", "reference"}
         As of `numconv.conv_transpose1d`.
+    precision : {"ieee", "3xtf32", "tf32", "bf16"}
+        As of `numconv.conv2d`: a permission for GPUs.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional
@@ -92,6 +95,7 @@ def conv_transpose1d_input(
         flip,
         dtype,
         method,
+        precision,
     )
     return input_gradient(
         "grad.conv_transpose1d_input", 1, input_shape, w, grad_output, TRANSPOSE, options, threads, out
@@ -112,6 +116,7 @@ def conv_transpose2d_input(
     flip: bool = False,
     dtype: DTypeLike | None = None,
     method: str = "auto",
+    precision: str = "ieee",
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -131,6 +136,8 @@ def conv_transpose2d_input(
         Of the gradient, floating or complex; also the computing type.
     method : {"auto", "direct", "winograd", "separable", "fft", "reference"}
         As of `numconv.conv_transpose2d`.
+    precision : {"ieee", "3xtf32", "tf32", "bf16"}
+        As of `numconv.conv2d`: a permission for GPUs.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional
@@ -173,6 +180,7 @@ def conv_transpose2d_input(
         flip,
         dtype,
         method,
+        precision,
     )
     return input_gradient(
         "grad.conv_transpose2d_input", 2, input_shape, w, grad_output, TRANSPOSE, options, threads, out
@@ -193,6 +201,7 @@ def conv_transpose3d_input(
     flip: bool = False,
     dtype: DTypeLike | None = None,
     method: str = "auto",
+    precision: str = "ieee",
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -212,6 +221,8 @@ def conv_transpose3d_input(
         Of the gradient, floating or complex; also the computing type.
     method : {"auto", "direct", "winograd", "separable", "fft", "reference"}
         As of `numconv.conv_transpose3d`.
+    precision : {"ieee", "3xtf32", "tf32", "bf16"}
+        As of `numconv.conv2d`: a permission for GPUs.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional
@@ -254,6 +265,7 @@ def conv_transpose3d_input(
         flip,
         dtype,
         method,
+        precision,
     )
     return input_gradient(
         "grad.conv_transpose3d_input", 3, input_shape, w, grad_output, TRANSPOSE, options, threads, out

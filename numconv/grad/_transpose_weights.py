@@ -27,6 +27,7 @@ def conv_transpose1d_weight(
     flip: bool = False,
     dtype: DTypeLike | None = None,
     method: str = "auto",
+    precision: str = "ieee",
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -46,6 +47,8 @@ def conv_transpose1d_weight(
         Of the gradient, floating or complex; also the computing type.
     method : {"auto", "direct", "reference"}
         "direct", or the same bits slowly, in NumPy.
+    precision : {"ieee", "3xtf32", "tf32", "bf16"}
+        As of `numconv.conv2d`: a permission for GPUs.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional
@@ -77,7 +80,7 @@ def conv_transpose1d_weight(
     >>> numconv.grad.conv_transpose1d_weight(x.reshape(1, 2, 1), (3, 1, 1), error.reshape(1, 5, 1), stride=2).ravel()
     array([ 1.,  2., 10.], dtype=float32)
     """
-    options = (stride, padding, output_padding, dilation, groups, data_format, flip, dtype, method)
+    options = (stride, padding, output_padding, dilation, groups, data_format, flip, dtype, method, precision)
     return weight_gradient("conv_transpose1d_weight", 1, x, weight_shape, grad_output, TRANSPOSE, options, threads, out)
 
 
@@ -95,6 +98,7 @@ def conv_transpose2d_weight(
     flip: bool = False,
     dtype: DTypeLike | None = None,
     method: str = "auto",
+    precision: str = "ieee",
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -114,6 +118,8 @@ def conv_transpose2d_weight(
         Of the gradient, floating or complex; also the computing type.
     method : {"auto", "direct", "reference"}
         "direct", or the same bits slowly, in NumPy.
+    precision : {"ieee", "3xtf32", "tf32", "bf16"}
+        As of `numconv.conv2d`: a permission for GPUs.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional
@@ -146,7 +152,7 @@ def conv_transpose2d_weight(
     array([[6., 6.],
            [6., 6.]], dtype=float32)
     """
-    options = (stride, padding, output_padding, dilation, groups, data_format, flip, dtype, method)
+    options = (stride, padding, output_padding, dilation, groups, data_format, flip, dtype, method, precision)
     return weight_gradient("conv_transpose2d_weight", 2, x, weight_shape, grad_output, TRANSPOSE, options, threads, out)
 
 
@@ -164,6 +170,7 @@ def conv_transpose3d_weight(
     flip: bool = False,
     dtype: DTypeLike | None = None,
     method: str = "auto",
+    precision: str = "ieee",
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -183,6 +190,8 @@ def conv_transpose3d_weight(
         Of the gradient, floating or complex; also the computing type.
     method : {"auto", "direct", "reference"}
         "direct", or the same bits slowly, in NumPy.
+    precision : {"ieee", "3xtf32", "tf32", "bf16"}
+        As of `numconv.conv2d`: a permission for GPUs.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional
@@ -214,5 +223,5 @@ def conv_transpose3d_weight(
     >>> numconv.grad.conv_transpose3d_weight(x, (2, 1, 1, 1, 1), ones).ravel()
     array([28., 28.])
     """
-    options = (stride, padding, output_padding, dilation, groups, data_format, flip, dtype, method)
+    options = (stride, padding, output_padding, dilation, groups, data_format, flip, dtype, method, precision)
     return weight_gradient("conv_transpose3d_weight", 3, x, weight_shape, grad_output, TRANSPOSE, options, threads, out)

@@ -62,6 +62,7 @@ def conv1d_weight(
     flip: bool = False,
     dtype: DTypeLike | None = None,
     method: str = "auto",
+    precision: str = "ieee",
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -81,6 +82,8 @@ def conv1d_weight(
         Of the gradient, floating or complex; also the computing type.
     method : {"auto", "direct", "reference"}
         "direct", or the same bits slowly, in NumPy.
+    precision : {"ieee", "3xtf32", "tf32", "bf16"}
+        As of `numconv.conv2d`: a permission for GPUs.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional
@@ -115,7 +118,7 @@ def conv1d_weight(
     >>> numconv.grad.conv1d_weight(x, (2, 1, 1), error).ravel()
     array([ 4., -5.], dtype=float32)
     """
-    options = (stride, padding, dilation, groups, pad_mode, pad_value, data_format, flip, dtype, method)
+    options = (stride, padding, dilation, groups, pad_mode, pad_value, data_format, flip, dtype, method, precision)
     return weight_gradient("conv1d_weight", 1, x, weight_shape, grad_output, CONV, options, threads, out)
 
 
@@ -134,6 +137,7 @@ def conv2d_weight(
     flip: bool = False,
     dtype: DTypeLike | None = None,
     method: str = "auto",
+    precision: str = "ieee",
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -153,6 +157,8 @@ def conv2d_weight(
         Of the gradient, floating or complex; also the computing type.
     method : {"auto", "direct", "reference"}
         "direct", or the same bits slowly, in NumPy.
+    precision : {"ieee", "3xtf32", "tf32", "bf16"}
+        As of `numconv.conv2d`: a permission for GPUs.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional
@@ -193,7 +199,7 @@ def conv2d_weight(
            [26., 30., 34.],
            [42., 46., 50.]], dtype=float32)
     """
-    options = (stride, padding, dilation, groups, pad_mode, pad_value, data_format, flip, dtype, method)
+    options = (stride, padding, dilation, groups, pad_mode, pad_value, data_format, flip, dtype, method, precision)
     return weight_gradient("conv2d_weight", 2, x, weight_shape, grad_output, CONV, options, threads, out)
 
 
@@ -212,6 +218,7 @@ def conv3d_weight(
     flip: bool = False,
     dtype: DTypeLike | None = None,
     method: str = "auto",
+    precision: str = "ieee",
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -231,6 +238,8 @@ def conv3d_weight(
         Of the gradient, floating or complex; also the computing type.
     method : {"auto", "direct", "reference"}
         "direct", or the same bits slowly, in NumPy.
+    precision : {"ieee", "3xtf32", "tf32", "bf16"}
+        As of `numconv.conv2d`: a permission for GPUs.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional
@@ -262,5 +271,5 @@ def conv3d_weight(
     >>> numconv.grad.conv3d_weight(x, (2, 1, 1, 1, 1), ones).ravel()
     array([ 6., 22.])
     """
-    options = (stride, padding, dilation, groups, pad_mode, pad_value, data_format, flip, dtype, method)
+    options = (stride, padding, dilation, groups, pad_mode, pad_value, data_format, flip, dtype, method, precision)
     return weight_gradient("conv3d_weight", 3, x, weight_shape, grad_output, CONV, options, threads, out)
