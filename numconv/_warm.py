@@ -99,21 +99,8 @@ def _problems(dtype: np.dtype, ndim: int) -> Iterable[Problem]:
             if data_format == "channels_first":
                 x_shape, w_shape = (x_shape[-1], *x_shape[:-1]), (w_shape[-1], w_shape[-2], *w_shape[:-2])
             options = (
-                1,
-                "same",
-                1,
-                groups,
-                "constant",
-                0,
-                data_format,
-                None,
-                False,
-                None,
-                "raise",
-                "auto",
-                "ieee",
-                None,
-            )
+                1, "same", 1, groups, "constant", 0, data_format, None, False, None, "raise", "auto", "ieee", None,
+            )  # fmt: skip
             shapes = ((1, *x_shape), dtype, w_shape, dtype)
             yield recipe(f"conv{ndim}d", ndim, *shapes, None, None, "", *options)[0]
 
