@@ -14,7 +14,7 @@ from numconv.cuda import extra
 
 from .running import run_script
 
-PARTS = sorted({path.stem for path in (Path(__file__).parent / "cuda").glob("[a-z]*.py")} - {"code", "device"})
+PARTS = sorted({path.stem for path in (Path(__file__).parent / "cuda").glob("[a-z]*.py")} - {"device", "simulator"})
 
 
 def run_part(part, *options, **environment):

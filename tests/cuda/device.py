@@ -22,6 +22,9 @@ MANY = 6000 if simulated() else 10**7
 """Products that a test may take: the simulator makes 50,000 a second."""
 
 if simulated():
+    from .simulator import install
+
+    install()
     generic.THREADS = stencil.THREADS = 32
 
 
