@@ -237,6 +237,8 @@ def _kind(value: object) -> str:
 def lies_on_gpu(value: Any) -> bool:
     """Whether memory of a GPU is behind an object: by ``__cuda_array_interface__``, or by DLPack."""
     try:
+        if isinstance(there := getattr(value, "is_cuda", None), bool):  # PyTorch, without what its interface takes
+            return there
         if hasattr(value, "__cuda_array_interface__"):
             return True
         place = getattr(value, "__dlpack_device__", None)

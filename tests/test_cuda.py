@@ -79,9 +79,8 @@ def test_the_benchmark_says_what_is_missing():
         ({}, r'numba-cuda is not installed; pip install "numconv\[cuda\]"'),
         ({"numba-cuda": "0.30.3"}, "numba-cuda 0.30.3 is installed, but 0.30.4 or newer is needed"),
         ({"numba-cuda": "0.31.0"}, "numba-cuda 0.31.0 is installed, with which numconv has not been tried"),
-        ({"numba-cuda": "0.30.4"}, "cuda-core is not installed"),
-        ({"numba-cuda": "0.30.4.post1", "cuda-core": "0.9"}, "cuda-core 0.9 is installed, but 1.0"),
-        ({"numba-cuda": "0.30.4", "cuda-core": "1.2.2rc1"}, ""),
+        ({"numba-cuda": "0.30.4"}, ""),
+        ({"numba-cuda": "0.30.4.post1"}, ""),
     ],
 )
 def test_versions_that_do_not_work(monkeypatch, versions, message):
@@ -92,6 +91,8 @@ def test_versions_that_do_not_work(monkeypatch, versions, message):
 
     monkeypatch.setattr(extra, "version", version)
     found = extra._missing()
+    monkeypatch.setenv("NUMCONV_CUDA_UNTESTED", "1")
+    assert not extra._missing() or not versions
     assert (message == found == "") or __import__("re").search(message, found)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,11 +34,13 @@ class Given(NamedTuple):
 class Library(NamedTuple):
     """What is asked of a library.
 
-    A description; (shape, dtype, device) -> array; (array, device) -> stream; out[...] = value; a copy on the host.
+    Whether an array is on a GPU; its description; (shape, dtype, device, stream) -> array, which is written on the
+    stream next; (array, device) -> stream; out[...] = value; a copy on the host.
     """
 
+    here: Callable[[Any], bool]
     describe: Callable[[Any], Given]
-    empty: Callable[[tuple[int, ...], np.dtype, int], Any]
+    empty: Callable[..., Any]
     stream: Callable[[Any, int], int]
     assign: Callable[[Any, Any], None]
     fetch: Callable[[Any], np.ndarray]
@@ -54,45 +57,70 @@ def contiguous(shape: tuple[int, ...], item_bytes: int) -> tuple[int, ...]:
 
 def library_of(value: Any) -> Library | None:
     """The library of an array on a GPU; None for anything that lies on the host."""
-    found = _LIBRARIES.get(type(value).__module__.partition(".")[0])
-    if found is not None:
-        return found if _on_gpu(value) else None
-    return _OTHER if _on_gpu(value) else None
+    kind: Any = type(value)
+    library = _known(kind)
+    return library if library.here(value) else None
+
+
+@lru_cache(maxsize=256)
+def _known(kind: Any) -> Library:
+    """By the modules of a type and of those that it is made of."""
+    names = [base.__module__.partition(".")[0] for base in kind.__mro__]
+    return next((_LIBRARIES[name] for name in names if name in _LIBRARIES), _OTHER)
 
 
 def _on_gpu(value: Any) -> bool:
-    """By either protocol; PyTorch's raises for tensors that require gradients, which are on the GPU then."""
+    """By either protocol."""
     try:
         if hasattr(value, "__cuda_array_interface__"):
             return True
         return hasattr(value, "__dlpack_device__") and int(value.__dlpack_device__()[0]) in (2, 13)
     except (RuntimeError, BufferError, TypeError):
-        return hasattr(type(value), "__cuda_array_interface__")
+        return False
 
 
 # --- PyTorch ----------------------------------------------------------------------------------------------------------
 
 
+def _torch_here(tensor: Any) -> bool:
+    """Its interface takes longer, and raises for tensors that require gradients."""
+    return bool(tensor.is_cuda) if hasattr(tensor, "is_cuda") else _on_gpu(tensor)
+
+
 def _torch_given(tensor: Any) -> Given:
     if tensor.requires_grad:
         raise TypeError("a tensor that requires a gradient, which would be lost: pass its detach()")
-    name = str(tensor.dtype).removeprefix("torch.")
-    if not hasattr(np, name) and name != "bool":
-        raise TypeError(f"a tensor of dtype {name}, which NumPy does not have")
     if tensor.is_conj() or tensor.is_neg():
         raise TypeError("a tensor that is lazily conjugated or negated: pass its resolve_conj().resolve_neg()")
-    dtype = np.dtype(name)
-    strides = tuple(stride * dtype.itemsize for stride in tensor.stride())
+    dtype = _TORCH_DTYPES.get(tensor.dtype) or _torch_dtype(tensor.dtype)
+    item_bytes = dtype.itemsize
+    strides = tuple([stride * item_bytes for stride in tensor.stride()])
     return Given(tuple(tensor.shape), strides, dtype, tensor.data_ptr(), tensor.device.index or 0)
 
 
-def _torch_empty(shape: tuple[int, ...], dtype: np.dtype, device: int) -> Any:
+_TORCH_DTYPES: dict[Any, np.dtype] = {}
+"""NumPy's of those that were seen."""
+
+
+def _torch_dtype(dtype: Any) -> np.dtype:
+    name = str(dtype).removeprefix("torch.")
+    if not hasattr(np, name) and name != "bool":
+        raise TypeError(f"a tensor of dtype {name}, which NumPy does not have")
+    return _TORCH_DTYPES.setdefault(dtype, np.dtype(name))
+
+
+def _torch_empty(shape: tuple[int, ...], dtype: np.dtype, device: int, stream: int = 0) -> Any:
     torch = sys.modules["torch"]
     return torch.empty(shape, dtype=getattr(torch, dtype.name), device=f"cuda:{device}")
 
 
 def _torch_stream(tensor: Any, device: int) -> int:
-    return sys.modules["torch"].cuda.current_stream(device).cuda_stream
+    """By what PyTorch's own compiled code asks, without an object around it."""
+    torch = sys.modules["torch"]
+    try:
+        return torch._C._cuda_getCurrentRawStream(device)
+    except AttributeError:
+        return torch.cuda.current_stream(device).cuda_stream
 
 
 def _torch_assign(out: Any, value: Any) -> None:
@@ -107,19 +135,22 @@ def _torch_fetch(tensor: Any) -> np.ndarray:
 
 
 def _cupy_given(array: Any) -> Given:
-    return Given(array.shape, array.strides, array.dtype, array.data.ptr, array.device.id)
+    data = array.data
+    return Given(array.shape, array.strides, array.dtype, data.ptr, data.device_id)
 
 
-def _cupy_empty(shape: tuple[int, ...], dtype: np.dtype, device: int) -> Any:
+def _cupy_empty(shape: tuple[int, ...], dtype: np.dtype, device: int, stream: int = 0) -> Any:
     cupy = sys.modules["cupy"]
     with cupy.cuda.Device(device):
         return cupy.empty(shape, dtype)
 
 
 def _cupy_stream(array: Any, device: int) -> int:
-    cupy = sys.modules["cupy"]
-    with cupy.cuda.Device(device):
-        return cupy.cuda.get_current_stream().ptr
+    cuda = sys.modules["cupy"].cuda
+    if cuda.runtime.getDevice() == device:
+        return cuda.get_current_stream().ptr
+    with cuda.Device(device):
+        return cuda.get_current_stream().ptr
 
 
 def _cupy_assign(out: Any, value: Any) -> None:
@@ -137,16 +168,23 @@ def _numba_given(array: Any) -> Given:
     if simulated():
         host = array._ary
         return Given(host.shape, host.strides, host.dtype, host.__array_interface__["data"][0], 0)
-    return _interface_given(array)
+    address = array.device_ctypes_pointer.value or 0
+    return Given(array.shape, array.strides, array.dtype, address, _device_of(address))
 
 
-def _numba_empty(shape: tuple[int, ...], dtype: np.dtype, device: int) -> Any:
+def _numba_empty(shape: tuple[int, ...], dtype: np.dtype, device: int, stream: int = 0) -> Any:
+    """Bound to a stream that is not the default one, so that others learn of it."""
     from numba import cuda
 
     if simulated():
         return cuda.device_array(shape, dtype)
     with cuda.gpus[device]:
-        return cuda.device_array(shape, dtype)
+        return cuda.device_array(shape, dtype, stream=cuda.external_stream(stream) if stream else 0)
+
+
+def _numba_stream(array: Any, device: int) -> int:
+    """The one that the array is bound to."""
+    return 0 if simulated() else int(array.stream)
 
 
 def _interface_stream(array: Any, device: int) -> int:
@@ -179,8 +217,12 @@ def _other_given(array: Any) -> Given:
 
 def _interface_given(array: Any) -> Given:
     interface = array.__cuda_array_interface__
+    if interface.get("mask") is not None:
+        raise TypeError("an array with a mask, which would be ignored")
     address, read_only = interface["data"]
     shape, dtype = tuple(interface["shape"]), np.dtype(interface["typestr"])
+    if not dtype.isnative:
+        raise TypeError(f"an array of dtype {dtype.str}, whose bytes are in the order of other machines")
     strides = interface.get("strides") or contiguous(shape, dtype.itemsize)
     return Given(shape, tuple(strides), dtype, address or 0, _device_of(address), not read_only)
 
@@ -188,29 +230,50 @@ def _interface_given(array: Any) -> Given:
 def _dlpack_given(array: Any) -> Given:
     from cuda.core.utils import StridedMemoryView
 
-    view = StridedMemoryView.from_dlpack(array, stream_ptr=-1)  # the caller's stream is ours: nothing to wait for
-    item_bytes = view.dtype.itemsize
+    try:
+        view = StridedMemoryView.from_dlpack(array, stream_ptr=1)  # the default stream, on which kernels will be queued
+        item_bytes = view.dtype.itemsize
+    except (BufferError, NotImplementedError) as error:
+        raise TypeError(f"an array that DLPack does not hand over: {error}") from None
     strides = view.strides or tuple(step // item_bytes for step in contiguous(view.shape, item_bytes))
     in_bytes = tuple(step * item_bytes for step in strides)
     return Given(tuple(view.shape), in_bytes, view.dtype, view.ptr, view.device_id, not view.readonly)
 
 
 def _device_of(address: int) -> int:
-    """The device on which memory lies, as the driver has it; the current one of no memory."""
-    if simulated() or not address:
+    """The device on which memory lies, as the driver has it; the first of no memory."""
+    if simulated() or not address or _devices() == 1:
         return 0
     from cuda.bindings import driver
 
-    kind = driver.CUpointer_attribute.CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL
-    error, device = driver.cuPointerGetAttribute(kind, address)
+    error, device = driver.cuPointerGetAttribute(_ordinal(), address)
     return int(device) if error == driver.CUresult.CUDA_SUCCESS else 0
 
 
-NUMBA = _NUMBA = Library(_numba_given, _numba_empty, _interface_stream, _numba_assign, _numba_fetch)
-_OTHER = Library(_other_given, _numba_empty, _interface_stream, _numba_assign, _numba_fetch)
+@lru_cache(maxsize=1)
+def _devices() -> int:
+    from numba import cuda
+
+    return len(cuda.gpus)
+
+
+@lru_cache(maxsize=1)
+def _ordinal() -> Any:
+    from cuda.bindings import driver
+
+    return driver.CUpointer_attribute.CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL
+
+
+def _always(array: Any) -> bool:
+    """Types that are nowhere else."""
+    return hasattr(type(array), "__cuda_array_interface__") or _on_gpu(array)
+
+
+NUMBA = _NUMBA = Library(_always, _numba_given, _numba_empty, _numba_stream, _numba_assign, _numba_fetch)
+_OTHER = Library(_on_gpu, _other_given, _numba_empty, _interface_stream, _numba_assign, _numba_fetch)
 _LIBRARIES = {
-    "torch": Library(_torch_given, _torch_empty, _torch_stream, _torch_assign, _torch_fetch),
-    "cupy": Library(_cupy_given, _cupy_empty, _cupy_stream, _cupy_assign, _cupy_fetch),
+    "torch": Library(_torch_here, _torch_given, _torch_empty, _torch_stream, _torch_assign, _torch_fetch),
+    "cupy": Library(_always, _cupy_given, _cupy_empty, _cupy_stream, _cupy_assign, _cupy_fetch),
     "numba": _NUMBA,
     "numba_cuda": _NUMBA,
 }

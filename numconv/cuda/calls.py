@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from .._views import canonical_weights
 from .engine import Engine, Frame
 from .extra import require
 from .places import Place
+from .recall import compute
 from .sources import Source
 from .weights import Operand, check_device, check_exact, check_integers, operand
 
@@ -27,12 +29,19 @@ def convolve_arrays(
     """`conv1d`, `conv2d` and `conv3d`."""
     require(name)
     check_threads(name, threads)
+    make = partial(_convolution, name, ndim, x, w, bias, options, device)
+    return compute(name, ("x", "w", "bias"), (x, w, bias), (device, *options), make, out)
+
+
+def _convolution(
+    name: str, ndim: int, x: Any, w: Any, bias: Any, options: tuple, device: str | None
+) -> tuple[Engine, Frame, Source]:
     source, weights = Source.of(name, x, device), operand(name, "w", w)
     added = None if bias is None else operand(name, "bias", bias)
     problem, frame = cooked(recipe, name, ndim, source.shape, source.dtype, weights, added, options, None)
     view = canonical_weights(weights.view, ndim, problem.channels_last, options[_FLIP])
     engine = engine_of(name, problem.permitting(options[_PRECISION]), weights, view, added, source.device)
-    return source.compute(engine, frame, out)
+    return engine, frame, source
 
 
 def filter_array(name: str, x: Any, kernels: Any, axes: Any, options: tuple, where: tuple, bank: bool) -> Any:
@@ -40,11 +49,19 @@ def filter_array(name: str, x: Any, kernels: Any, axes: Any, options: tuple, whe
     device, threads, out = where
     require(name)
     check_threads(name, threads)
+    make = partial(_bank, name, x, kernels, axes, options, device, bank)
+    arrays, told = (x, kernels, None), (device, axes, bank, *options)
+    return compute(name, ("x", weights_of(name), ""), arrays, told, make, out)
+
+
+def _bank(
+    name: str, x: Any, kernels: Any, axes: Any, options: tuple, device: str | None, bank: bool
+) -> tuple[Engine, Frame, Source]:
     source, filters = Source.of(name, x, device), operand(name, weights_of(name), kernels)
     along = (bank_axes if bank else kernel_axes)(name, source.shape, filters.shape, axes)
     problem, frame, view = bank_of(name, source.shape, source.dtype, filters, along, options, bank)
     problem = problem.permitting(options[_PRECISION])
-    return source.compute(engine_of(name, problem, filters, view, None, source.device), frame, out)
+    return engine_of(name, problem, filters, view, None, source.device), frame, source
 
 
 def bank_of(

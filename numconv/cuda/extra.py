@@ -1,7 +1,7 @@
 """What the GPU path needs beside the package: whether it is there, and what to say where it is not.
 
 Nothing is imported before it is asked for. Numba's simulator (``NUMBA_ENABLE_CUDASIM=1``) stands in for a GPU, and
-needs none of it.
+needs none of it. The environment variable ``NUMCONV_CUDA_UNTESTED`` lets any version of numba-cuda be tried.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 
 INSTALL = 'pip install "numconv[cuda]"'
-OLDEST = {"numba-cuda": (0, 30, 4), "cuda-core": (1, 0)}
+OLDEST = {"numba-cuda": (0, 30, 4)}
 """numba-cuda before 0.30.4 fails at its import beside the Numba that this package needs, and pip does not know it."""
 TESTED = (0, 31)
 """numba-cuda from which on nothing has been tried."""
@@ -51,6 +51,8 @@ def _missing() -> str:
             found = version(package)
         except PackageNotFoundError:
             return f"{package} is not installed; {INSTALL}, and an NVIDIA driver for CUDA 13 (580 or newer)"
+        if os.environ.get("NUMCONV_CUDA_UNTESTED"):
+            continue
         if numbers(found) < oldest:
             wanted = ".".join(map(str, oldest))
             return f"{package} {found} is installed, but {wanted} or newer is needed; {INSTALL}"

@@ -1,12 +1,15 @@
 """Kernels made ready to be launched: by cuda-core where it is there, by Numba, or in Numba's simulator.
 
 ``prepare`` does whatever takes time; what it returns is called with a stream and the addresses of a call, allocates
-nothing and waits for nothing, so that a CUDA graph can record it.
+nothing and waits for nothing, so that a CUDA graph can record it. The environment variable ``NUMCONV_CUDA_LAUNCHER``,
+"core" or "numba", asks for one of the launchers alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import chain
@@ -19,7 +22,7 @@ from .compile import Parameter
 from .extra import simulated
 from .places import Place
 
-Launch = Callable[[int, tuple[int, ...]], None]
+Launch = Callable[[int, Sequence[int]], None]
 """launch(stream, addresses): of the first elements of all pointers, in order."""
 Extent = tuple[int, int]
 """Bytes before and behind an address between which a kernel may access memory; only the simulator looks at it."""
@@ -66,38 +69,87 @@ class Launches(NamedTuple):
 
 
 def prepare(step: Step, device: int) -> Launch:
-    """Compile, or load, and bind."""
+    """Compile, or load, and bind: by the first launcher that can."""
     if simulated():
         return _simulated(step.job, step.extents)
+    wanted = os.environ.get("NUMCONV_CUDA_LAUNCHER", "")
+    *others, last = [LAUNCHERS[wanted]] if wanted else LAUNCHERS.values()
     with on(device):
-        return _by_core(step.job, device)
+        for launcher in others:
+            try:
+                return launcher(step.job, device)
+            except Exception as error:  # versions differ in many ways; what no launcher can do, the last one says
+                reason = f"{type(error).__name__}: {error}".splitlines()[0]
+                warnings.warn(f"numconv: cuda-core does not launch kernels ({reason}); Numba does, more slowly",
+                              RuntimeWarning, stacklevel=2)  # fmt: skip
+        return last(step.job, device)
 
 
 def wait(stream: int, device: int) -> None:
     """Until all that was queued is done."""
     if not simulated():
+        from cuda.bindings import driver
+
         with on(device):
-            _stream(stream).sync()
+            _done(*driver.cuStreamSynchronize(stream))
+
+
+def recording(stream: int, device: int) -> bool:
+    """Whether a CUDA graph records what is queued, instead of doing it."""
+    if simulated():
+        return False
+    from cuda.bindings import driver
+
+    with on(device):
+        error, status = driver.cuStreamIsCapturing(stream)
+    return error == driver.CUresult.CUDA_SUCCESS and int(status) != 0
+
+
+def is_current(device: int) -> bool:
+    """Whether kernels that are launched now run on a device; 0.1 microseconds."""
+    if _driver is None:
+        return simulated()
+    error, number = _driver.cuCtxGetDevice()
+    return not error and int(number) == device
+
+
+_driver: Any = None
+"""The module of the driver's functions, from the first `on` on."""
 
 
 @contextmanager
 def on(device: int) -> Iterator[None]:
-    """With a device current, and the one that was current before afterwards."""
+    """With a device current, and the context that was current before afterwards."""
     if simulated():
         yield
         return
+    global _driver
     from cuda.bindings import driver
-    from cuda.core import Device
 
-    error, before = driver.cuCtxGetDevice()
-    found = error == driver.CUresult.CUDA_SUCCESS
-    if not found or int(before) != device:
-        Device(device).set_current()
+    _driver = driver
+    _, before = driver.cuCtxGetCurrent()
+    _done(*driver.cuCtxSetCurrent(_context(device)))
     try:
         yield
     finally:
-        if found and int(before) != device:
-            Device(int(before)).set_current()
+        if int(before):
+            driver.cuCtxSetCurrent(before)
+
+
+@lru_cache(maxsize=64)
+def _context(device: int) -> Any:
+    """The context of a device that all libraries share."""
+    from cuda.bindings import driver
+
+    _done(*driver.cuInit(0))
+    return _done(*driver.cuDevicePrimaryCtxRetain(_done(*driver.cuDeviceGet(device))))
+
+
+def _done(error: Any, *found: Any) -> Any:
+    """What a function of the driver found; RuntimeError where it failed."""
+    if error:
+        raise RuntimeError(f"the CUDA driver says {error.name}")
+    return found[0] if found else None
 
 
 def _simulated(job: Job, extents: tuple[Extent, ...]) -> Launch:
@@ -109,7 +161,7 @@ def _simulated(job: Job, extents: tuple[Extent, ...]) -> Launch:
     compiled = cuda.jit(kernel.function)
     storages = [dtype for dtype, count in kernel.arguments if not count]
 
-    def launch(stream: int, addresses: tuple[int, ...]) -> None:
+    def launch(stream: int, addresses: Sequence[int]) -> None:
         pointers = map(Pointer.to, storages, addresses, *zip(*extents, strict=True))
         compiled[job.grid, kernel.threads](*pointers, *job.numbers)
 
@@ -117,7 +169,7 @@ def _simulated(job: Job, extents: tuple[Extent, ...]) -> Launch:
 
 
 def _by_core(job: Job, device: int) -> Launch:
-    """About 3 microseconds: numbers as NumPy scalars, an object for the grid that is made once."""
+    """About 1.2 microseconds: numbers as NumPy scalars, an object for the grid that is made once."""
     from cuda.core import LaunchConfig
     from cuda.core import launch as start
 
@@ -126,8 +178,8 @@ def _by_core(job: Job, device: int) -> Launch:
     kinds = [np.dtype(dtype).type for dtype, count in kernel.arguments if count]
     numbers = tuple(chain.from_iterable(map(kind, values) for kind, values in zip(kinds, job.numbers, strict=True)))
 
-    def launch(stream: int, addresses: tuple[int, ...]) -> None:
-        start(_stream(stream), config, entry, *addresses, *numbers)
+    def launch(stream: int, addresses: Sequence[int]) -> None:
+        start(_stream(stream, device), config, entry, *addresses, *numbers)
 
     return launch
 
@@ -140,23 +192,62 @@ def _loaded(device: int, factory: str, *parameters: Parameter) -> tuple[Any, Any
     arch = Device(device).compute_capability
     entry, code = compiler.cubin((arch.major, arch.minor), factory, *parameters)
     loaded, kernel = ObjectCode.from_cubin(code).get_kernel(entry), compiler.make(factory, *parameters)
-    if kernel.dynamic > 48 << 10:
-        _allow(loaded, kernel.dynamic, device)
+    _allow(loaded.handle, kernel.dynamic, device)
     return loaded, kernel
 
 
-def _allow(kernel: Any, size: int, device: int) -> None:
-    """Let blocks have more shared memory than every device gives without being asked."""
-    from cuda.bindings import driver
-
-    attribute = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-    (error,) = driver.cuKernelSetAttribute(attribute, size, int(kernel.handle), device)
-    if error != driver.CUresult.CUDA_SUCCESS:
-        raise RuntimeError(f"GPU {device} does not give {size} bytes of shared memory to a block: {error.name}")
-
-
 @lru_cache(maxsize=64)
-def _stream(handle: int) -> Any:
+def _stream(handle: int, device: int) -> Any:
     from cuda.core import Stream
 
     return Stream.from_handle(handle)
+
+
+def _by_numba(job: Job, device: int) -> Launch:
+    """Each number takes Numba as long as a launch by cuda-core takes in all."""
+    from numba import cuda
+
+    kernel = compiler.make(job.factory, *job.parameters)
+    compiled = _jitted(device, job.factory, *job.parameters)
+
+    @lru_cache(maxsize=16)
+    def queue(stream: int) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Numba, about small grids
+            return compiled[job.grid, kernel.threads, cuda.external_stream(stream) if stream else 0, kernel.dynamic]
+
+    def launch(stream: int, addresses: Sequence[int]) -> None:
+        queue(stream)(*addresses, *job.numbers)
+
+    return launch
+
+
+@lru_cache(maxsize=4096)
+def _jitted(device: int, factory: str, *parameters: Parameter) -> Any:
+    """Numba's own object for a kernel, compiled for a device."""
+    from numba import cuda
+
+    kernel = compiler.make(factory, *parameters)
+    bounds = (kernel.threads, kernel.blocks)
+    with cuda.gpus[device]:
+        compiled = cuda.jit(compiler.signature(kernel), launch_bounds=bounds)(kernel.function)
+        (overload,) = compiled.overloads.values()
+        overload.bind()
+        _allow(overload._codelibrary.get_cufunc().kernel.handle, kernel.dynamic, device)
+    return compiled
+
+
+LAUNCHERS: dict[str, Callable[[Job, int], Launch]] = {"core": _by_core, "numba": _by_numba}
+"""By preference."""
+
+
+def _allow(handle: Any, size: int, device: int) -> None:
+    """Let blocks have more shared memory than every device gives without being asked."""
+    if size <= 48 << 10:
+        return
+    from cuda.bindings import driver
+
+    attribute = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+    (error,) = driver.cuKernelSetAttribute(attribute, size, int(handle), device)
+    if error != driver.CUresult.CUDA_SUCCESS:
+        raise RuntimeError(f"GPU {device} does not give {size} bytes of shared memory to a block: {error.name}")

@@ -48,11 +48,11 @@ class Place(NamedTuple):
         return sum(end for end in ends if end < 0), sum(end for end in ends if end > 0) + self.view.itemsize
 
     @property
-    def even(self) -> bool:
-        """Whether all elements are aligned: kernels count in elements."""
+    def mask(self) -> int:
+        """The bits that are not set in the address of an aligned element; -1 where strides leave such addresses."""
         item_bytes = np.dtype(storage_of(self.view.dtype.name)).itemsize
         strides = [stride for n, stride in zip(self.view.shape, self.view.strides, strict=True) if n > 1]
-        return not any(number % item_bytes for number in (self.address, *strides))
+        return -1 if any(stride % item_bytes for stride in strides) else item_bytes - 1
 
     def together(self, axis: int) -> int:
         """How many neighbours along an axis, from multiples of this number on, can be accessed at once."""
@@ -61,11 +61,6 @@ class Place(NamedTuple):
         if self.view.strides[axis] != item_bytes and self.view.shape[axis] > 1:
             return 1
         return max(gcd(WIDEST, self.address, *others) // item_bytes, 1)
-
-    def overlaps(self, other: Place) -> bool:
-        """Whether the two may share memory."""
-        (low, high), (first, last) = self.extent, other.extent
-        return self.address + low < other.address + last and other.address + first < self.address + high
 
 
 def _first(view: np.ndarray) -> int:

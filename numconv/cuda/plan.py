@@ -10,11 +10,11 @@ import numpy as np
 
 from .._plan import Plan
 from .._problem import Problem
-from .arrays import library_of
+from .arrays import Given, library_of
 from .calls import engine_of
 from .engine import Engine, Frame
 from .extra import require
-from .sources import Source, number_of
+from .sources import Source, computed, number_of
 from .weights import Operand, described
 
 
@@ -55,16 +55,37 @@ class DevicePlan(Plan):
 
     def __call__(self, x: Any, out: Any = None, threads: int | None = None) -> Any:
         """Compute the result for x, as `Plan` does; `threads` has no meaning here."""
+        library = library_of(x)
+        if library is None:
+            return self._from_host(x, out)
+        given, engine = described(self._name, "x", library, x), self._device_engine
+        if given.dtype != self._problem.x_dtype or given.device != engine.device:
+            self._refuse(given)
+        shape = self._shape(given.shape)
+        return computed(self._name, library, x, given, engine, self._frame, shape, out)
+
+    def _shape(self, x_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Of the result."""
+        if not self._frame.accepts(x_shape):
+            wanted = str(self._frame.expected()[0]).replace("None", "N")
+            raise ValueError(f"{self._name}: x has shape {x_shape}, but this plan was made for {wanted}")
+        return self._frame.out_shape(x_shape)
+
+    def _from_host(self, x: Any, out: Any) -> Any:
         source = Source.of(self._name, x, f"cuda:{self._device_engine.device}")
         if source.dtype.newbyteorder("=") != self._problem.x_dtype:
+            self._refuse(source)
+        self._shape(source.shape)
+        return source.compute(self._device_engine, self._frame, out)
+
+    def _refuse(self, x: Given | Source) -> None:
+        if x.dtype.newbyteorder("=") != self._problem.x_dtype:
             raise TypeError(
-                f"{self._name}: x is {source.dtype}, but this plan was made for x_dtype={self._problem.x_dtype}; "
+                f"{self._name}: x is {x.dtype}, but this plan was made for x_dtype={self._problem.x_dtype}; "
                 f"convert x, or make another plan"
             )
-        if not self._frame.accepts(source.shape):
-            wanted = str(self._frame.expected()[0]).replace("None", "N")
-            raise ValueError(f"{self._name}: x has shape {source.shape}, but this plan was made for {wanted}")
-        return source.compute(self._device_engine, self._frame, out)
+        raise ValueError(f"{self._name}: x is on GPU {x.device}, but this plan's weights are on GPU "
+                         f"{self._device_engine.device}")  # fmt: skip
 
     @property
     def method(self) -> str:

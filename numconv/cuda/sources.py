@@ -10,7 +10,6 @@ from .._arguments import as_array, check_out
 from .._types import native
 from .arrays import NUMBA, Given, Library, library_of, upload
 from .engine import Engine, Frame
-from .places import Place
 from .weights import described
 
 
@@ -39,27 +38,10 @@ class Source(NamedTuple):
 
     def compute(self, engine: Engine, frame: Frame, out: Any) -> Any:
         """The result: where x is, and of its library."""
-        shape, dtype = frame.out_shape(self.shape), engine.problem.result
+        shape = frame.out_shape(self.shape)
         if self.given is None or self.library is None:
             return self._from_host(engine, frame, shape, out)
-        if out is None:
-            out = self.library.empty(shape, dtype, self.device)
-            target = self.library.describe(out)
-        else:
-            target = self._given_out(out, shape, dtype)
-        x, place = Place.of(self.given), Place.of(target)
-        if not (x.even and place.even):
-            raise NotImplementedError(f"{self.name}: x or out is not aligned to its elements; copy it")
-        stream = self.library.stream(self.value, self.device)
-        if 0 in shape:
-            return out
-        if any(place.overlaps(other) for other in (x, engine.w, engine.bias) if other is not None):
-            apart = self.library.empty(shape, dtype, self.device)
-            engine.run(frame, self.given, self.library.describe(apart), stream, self.library)
-            self.library.assign(out, apart)
-        else:
-            engine.run(frame, self.given, target, stream, self.library)
-        return out
+        return computed(self.name, self.library, self.value, self.given, engine, frame, shape, out)
 
     def _from_host(self, engine: Engine, frame: Frame, shape: tuple[int, ...], out: Any) -> np.ndarray:
         result = engine.problem.result
@@ -75,22 +57,47 @@ class Source(NamedTuple):
         out[...] = y.copy_to_host()
         return out
 
-    def _given_out(self, out: Any, shape: tuple[int, ...], dtype: np.dtype) -> Given:
-        """As `check_out`, of an array on the device of x."""
-        library = library_of(out)
-        if library is None:
-            kind = f"{type(out).__module__}.{type(out).__qualname__}"
-            raise TypeError(f"{self.name}: out is of type {kind}, expected an array on the GPU, as x is")
-        given = described(self.name, "out", library, out)
-        if given.shape != shape:
-            raise ValueError(f"{self.name}: out has shape {given.shape}, but the result has {shape}")
-        if given.dtype != dtype:
-            raise ValueError(f"{self.name}: out has dtype {given.dtype}, but the result has {dtype}")
-        if given.device != self.device:
-            raise ValueError(f"{self.name}: out is on GPU {given.device} but x is on GPU {self.device}")
-        if not given.writable:
-            raise ValueError(f"{self.name}: out (shape {shape}) is read-only, expected an array that can be written")
-        return given
+
+def computed(
+    name: str, library: Library, x: Any, given: Given, engine: Engine, frame: Frame, shape: tuple[int, ...], out: Any
+) -> Any:
+    """The result of x on a GPU: queued."""
+    stream = library.stream(x, given.device)
+    if out is None:
+        out = library.empty(shape, engine.problem.result, given.device, stream)
+        target = library.describe(out)
+    else:
+        target = _given_out(name, out, shape, engine.problem.result, given.device)
+    if 0 in shape:
+        return out
+    ready = engine.ready(frame, given, target, stream)
+    if given.address & ready.masks[0] or target.address & ready.masks[1]:
+        raise NotImplementedError(f"{name}: x or out is not aligned to its elements; copy it")
+    if engine.touches(ready, given, target):
+        apart = library.empty(shape, engine.problem.result, given.device, stream)
+        engine.run(frame, given, library.describe(apart), stream, library)
+        library.assign(out, apart)
+    else:
+        engine.queue(ready, given.address, target.address, stream, library)
+    return out
+
+
+def _given_out(name: str, out: Any, shape: tuple[int, ...], dtype: np.dtype, device: int) -> Given:
+    """As `check_out`, of an array on the device of x."""
+    library = library_of(out)
+    if library is None:
+        kind = f"{type(out).__module__}.{type(out).__qualname__}"
+        raise TypeError(f"{name}: out is of type {kind}, expected an array on the GPU, as x is")
+    given = described(name, "out", library, out)
+    if given.shape != shape:
+        raise ValueError(f"{name}: out has shape {given.shape}, but the result has {shape}")
+    if given.dtype != dtype:
+        raise ValueError(f"{name}: out has dtype {given.dtype}, but the result has {dtype}")
+    if given.device != device:
+        raise ValueError(f"{name}: out is on GPU {given.device} but x is on GPU {device}")
+    if not given.writable:
+        raise ValueError(f"{name}: out (shape {shape}) is read-only, expected an array that can be written")
+    return given
 
 
 def number_of(device: str | None) -> int:

@@ -22,6 +22,7 @@ class FakeTensor:
     """What is asked of a PyTorch tensor."""
 
     requires_grad = False
+    is_cuda = True
 
     def __init__(self, host, name):
         self.host, self.dtype, self.shape = host, f"torch.{name}", host.shape
@@ -59,8 +60,7 @@ class FakeArray:
 
     def __init__(self, host):
         self.host, self.dtype, self.shape, self.strides = host, host.dtype, host.shape, host.strides
-        self.data = types.SimpleNamespace(ptr=host.__array_interface__["data"][0])
-        self.device = types.SimpleNamespace(id=0)
+        self.data = types.SimpleNamespace(ptr=host.__array_interface__["data"][0], device_id=0)
         self.__cuda_array_interface__ = host.__array_interface__
 
     def get(self):
@@ -89,20 +89,22 @@ def library(request, monkeypatch):
     module = types.ModuleType(request.param)
     stream = types.SimpleNamespace(cuda_stream=0, ptr=0)
     module.cuda = types.SimpleNamespace(
-        current_stream=lambda device: stream, get_current_stream=lambda: stream, Device=Context
-    )
+        current_stream=lambda device: stream, get_current_stream=lambda: stream, Device=Context,
+        runtime=types.SimpleNamespace(getDevice=lambda: 0),
+    )  # fmt: skip
     for name in ("float32", "float64", "int64"):
         setattr(module, name, name)
 
+    base = FakeTensor if request.param == "torch" else FakeArray
+    kind = type(request.param, (base,), {"__module__": request.param})
+
     def make(host):
-        return FakeTensor(host, host.dtype.name) if request.param == "torch" else FakeArray(host)
+        return kind(host, host.dtype.name) if request.param == "torch" else kind(host)
 
     def empty(shape, dtype, device="cuda:0"):
         return make(np.full(shape, 77, dtype))
 
     module.empty = empty
-    kind = FakeTensor if request.param == "torch" else FakeArray
-    monkeypatch.setattr(kind, "__module__", request.param)
     monkeypatch.setitem(sys.modules, request.param, module)
     return make
 
@@ -140,13 +142,13 @@ def test_plans_take_arrays_of_a_library(library):
         assert same_bits(plan(X), Y + np.float32(0))
 
 
-def test_tensors_that_require_gradients(monkeypatch):
-    monkeypatch.setattr(FakeTensor, "__module__", "torch.nn")
-    tensor = FakeTensor(X, "float32")
+def test_tensors_that_require_gradients():
+    kind = type("Parameter", (FakeTensor,), {"__module__": "torch.nn"})
+    tensor = kind(X, "float32")
     tensor.requires_grad = True
     with pytest.raises(TypeError, match=r"conv2d: x is a tensor that requires a gradient, .* detach"):
         numconv.conv2d(tensor, W)
-    tensor = FakeTensor(X, "bfloat16")
+    tensor = kind(X, "bfloat16")
     with pytest.raises(TypeError, match="conv2d: w is a tensor of dtype bfloat16"):
         numconv.conv2d(to_device(X), tensor)
 

@@ -1,0 +1,136 @@
+"""What calls ask of the driver: prepared ones only queue kernels, on the right stream, device and addresses."""
+
+import numpy as np
+import pytest
+from numba import cuda
+
+import numconv
+from numconv.cuda import launch, recent
+
+from .device import QUIET, Library, address, calls, launched, recording
+
+FIRST = {"data_format": "channels_first"}
+X = np.ones((1, 1, 20, 24), np.float32)
+W = np.ones((1, 1, 3, 3), np.float32)
+
+
+@pytest.fixture
+def plan():
+    return numconv.plan_conv2d(X.shape, W, **FIRST, device="cuda")
+
+
+def test_a_prepared_call_only_queues_a_kernel(plan):
+    x, w = cuda.to_device(X), cuda.to_device(W)
+    out = plan(x)
+    for call in (lambda: plan(x, out=out), lambda: numconv.conv2d(x, w, **FIRST, out=out)):
+        call()
+        asked, result = calls(call)
+        assert result is out
+        assert set(asked) <= QUIET
+        assert asked.count("cuLaunchKernelEx") == 1
+
+
+@pytest.mark.parametrize("name", ["torch", "cupy"])
+def test_calls_of_other_libraries(name, monkeypatch, plan):
+    """Memory is of their allocator, streams are those current, and nothing else is asked of the driver."""
+    library = Library(name, monkeypatch)
+    x, w = library.make(X), library.make(W)
+    plan(x), numconv.conv2d(x, w, **FIRST)
+    library.asked.clear()
+    for stream in (0, 2, 0x7F00):
+        library.streams[0] = stream
+        for call in (lambda: plan(x), lambda: numconv.conv2d(x, w, **FIRST)):
+            found = launched(call)
+            assert found.stream == stream
+            assert found.arguments[0] == address(x.array)
+    assert library.asked == [((1, 1, 18, 22), "float32", 0)] * 6
+    out = plan(x)
+    for call in (lambda: plan(x, out=out), lambda: numconv.conv2d(x, w, **FIRST, out=out)):
+        assert set(calls(call)[0]) <= QUIET
+
+
+@pytest.mark.parametrize("name", ["torch", "cupy"])
+def test_the_other_device(name, monkeypatch):
+    """Kernels run where arrays lie; the device that was current is so again."""
+    library = Library(name, monkeypatch)
+    cuda.current_context(0)
+    library.streams = {0: 10, 1: 0x7F11}
+    x, w = library.make(X, 1), library.make(W, 1)
+    found = launched(lambda: numconv.conv2d(x, w, **FIRST))
+    assert found.stream == 0x7F11
+    assert library.asked == [((1, 1, 18, 22), "float32", 1)]
+    assert launch.is_current(0)
+    with pytest.raises(ValueError, match="conv2d: w is on GPU 0 but x is on GPU 1"):
+        numconv.conv2d(x, library.make(W, 0), **FIRST)
+    plan = numconv.plan_conv2d(X.shape, W, **FIRST, device="cuda:1")
+    plan(x)
+    with pytest.raises(ValueError, match="conv2d: x is on GPU 0, but this plan's weights are on GPU 1"):
+        plan(library.make(X, 0))
+
+
+def test_both_launchers_launch_alike(monkeypatch):
+    x, w, found = cuda.to_device(X), cuda.to_device(W), []
+    out = cuda.to_device(np.empty((1, 1, 20, 24), np.float32))
+    for name in launch.LAUNCHERS:
+        monkeypatch.setenv("NUMCONV_CUDA_LAUNCHER", name)
+        numconv._calls.recipe.cache_clear()
+        numconv.cuda.recall._KNOWN.clear()
+        found.append(launched(lambda: numconv.conv2d(x, w, padding=1, **FIRST, out=out), 35))
+    numconv._calls.recipe.cache_clear()
+    numconv.cuda.recall._KNOWN.clear()
+    assert found[0] == found[1]
+    assert found[0].arguments[:4:3] == [address(x), address(out)]
+    assert 24 in found[0].arguments[5:]
+
+
+def test_a_launcher_that_fails_is_left_for_the_next(monkeypatch, plan):
+    def fails(job, device):
+        raise OSError("no such thing")
+
+    monkeypatch.setitem(launch.LAUNCHERS, "core", fails)
+    x = cuda.to_device(np.ones((1, 1, 21, 24), np.float32))
+    plan = numconv.plan_conv2d(x.shape, W, **FIRST, device="cuda")
+    with pytest.warns(RuntimeWarning, match="cuda-core does not launch kernels .OSError: no such thing."):
+        found = launched(lambda: plan(x))
+    assert found.arguments[0] == address(x)
+
+
+def test_nothing_is_prepared_while_a_graph_records():
+    """What is prepared can be recorded."""
+    plan = numconv.plan_conv2d((1, 1, None, None)[:2] + X.shape[2:], W, **FIRST, device="cuda")
+    x = cuda.to_device(np.ones((3, 1, 20, 24), np.float32))
+    recording(True)
+    try:
+        with pytest.raises(RuntimeError, match="conv2d: a CUDA graph is being recorded, and nothing is prepared"):
+            plan(x)
+        recording(False)
+        out = plan(x)
+        recording(True)
+        assert set(calls(lambda: plan(x, out=out))[0]) <= QUIET
+    finally:
+        recording(False)
+
+
+def test_kept_launches_are_bounded(plan):
+    kept = plan._problem.schedules["cuda"]
+    for n in range(1, 3 * kept.most // 2):
+        plan(cuda.to_device(np.ones((n, *X.shape[1:]), np.float32)))
+    assert len(kept) == kept.most
+
+
+def test_recent():
+    kept = recent.Recent(2)
+    kept["a"], kept["b"] = 1, 2
+    assert kept.get("a") == 1
+    kept["c"] = 3
+    assert list(kept) == ["a", "c"]
+    assert kept.get("b") is None
+
+
+def test_an_array_bound_to_a_stream():
+    """Numba's: kernels are queued on it, and the result says so."""
+    stream = cuda.stream()
+    x, w = cuda.to_device(X, stream=stream).bind(stream), cuda.to_device(W)
+    found = launched(lambda: numconv.conv2d(x, w, **FIRST))
+    assert found.stream == int(stream)
+    assert numconv.conv2d(x, w, **FIRST).__cuda_array_interface__["stream"] == int(stream)
