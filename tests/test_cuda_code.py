@@ -157,3 +157,14 @@ def test_dense(arch, name, shapes, options):
     assert code.counts["LDS.128"] >= B // 8 * (4 if product == "FFMA" else 8)
     assert code.counts["CALL"] == 0
     assert code.share(product) > (0.64 if B == 128 and unit == 8 else 0.36)
+
+
+@architectures
+@pytest.mark.parametrize(("feature", "instruction", "count"), [("copies", "LDGSTS", 3)])
+def test_probes(arch, feature, instruction, count):
+    """They have the instructions that they are about."""
+    from numconv.cuda import launch, probes
+
+    probe = probes.PROBES[feature]
+    code = compiled(arch, launch.Job(probe.factory, probe.parameters, (1, 1, 1), ()))
+    assert code.counts[instruction] == count

@@ -280,15 +280,26 @@ _LIBRARIES = {
 
 
 def upload(array: np.ndarray, device: int = 0) -> Any:
-    """A copy on a device, as Numba's array."""
+    """A copy on a device, as Numba's array: there when this returns, on any stream, without waiting for one."""
     from numba import cuda
 
     if simulated():
         return cuda.to_device(array)
     with cuda.gpus[device]:
-        return cuda.to_device(np.ascontiguousarray(array))
+        stream = _copying_stream(device)
+        found = cuda.to_device(np.ascontiguousarray(array), stream=stream)
+        stream.synchronize()
+        found.stream = 0
+        return found
 
 
-def download(array: Any, out: np.ndarray) -> None:
-    """Copy Numba's array into one of the host, when the device has finished it."""
-    out[...] = array.copy_to_host()
+@lru_cache(maxsize=64)
+def _copying_stream(device: int) -> Any:
+    """One that does not wait for the default stream, nor that for it."""
+    from cuda.bindings import driver
+    from numba import cuda
+
+    error, stream = driver.cuStreamCreate(driver.CUstream_flags.CU_STREAM_NON_BLOCKING)
+    if error:
+        raise RuntimeError(f"the CUDA driver says {error.name}")
+    return cuda.external_stream(int(stream))

@@ -71,7 +71,8 @@ class Engine:
         if self.bias is not None:
             self._bases["bias"] = self.bias.address
         strides = (self.w.view.strides, None if self.bias is None else self.bias.view.strides)
-        self._extents = [self.w.extent, (0, 0) if self.bias is None else self.bias.extent]
+        given = {"w": w, "bias": bias}  # nobody else has the memory of those that were copied
+        self._shared = [(whose, place.extent) for whose, place in given.items() if isinstance(place, Place)]
         self._kind = (device, self.w.address % WIDEST, *strides)
         self._ready: Recent = problem.schedules.setdefault("cuda", Recent(KEPT))
 
@@ -118,14 +119,11 @@ class Engine:
         low, high = low + out.address, high + out.address
         if low < x.address + x_high and x.address + x_low < high:
             return True
-        if self._kept:  # nobody else has this memory
-            return False
-        (first, last), (start, stop) = self._extents
-        at = self.w.address
-        if low < at + last and at + first < high:
-            return True
-        at = 0 if self.bias is None else self.bias.address
-        return low < at + stop and at + start < high
+        for whose, (first, last) in self._shared:
+            at = self._bases[whose]
+            if low < at + last and at + first < high:
+                return True
+        return False
 
     def run(self, frame: Frame, x: Given, out: Given, stream: int, library: Library) -> None:
         """Queue all kernels of a call, on arrays that do not overlap; other memory is of the library's."""
@@ -177,7 +175,7 @@ class Engine:
         """The launches for one pair of canonical arrays, parts of those at the addresses."""
         bases = self._bases | {"packed": 0, "scratch": 0} | dict(zip(("x", "out"), addresses, strict=True))
         places = {"x": x, "out": out, "w": self.w} | ({} if self.bias is None else {"bias": self.bias})
-        name = methods.chosen(self.name, self.problem, x, out)
+        name = methods.chosen(self.name, self.problem, x, out, self.device)
         method = methods.KERNELS[name]
         tables = {name: upload(table, self.device) for name, table in method.tables(self.problem, places).items()}
         places |= {name: Place.of(NUMBA.describe(table)) for name, table in tables.items()}

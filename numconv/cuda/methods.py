@@ -7,13 +7,13 @@ from typing import Protocol
 import numpy as np
 
 from .._problem import Problem
-from . import dense, generic, stencil
+from . import dense, generic, probes, stencil
 from .launch import Launches
 from .places import Place
 
 
 class Method(Protocol):
-    """What the module of a kernel has."""
+    """What the module of a kernel has; also ``features(problem)``, if it needs any of `probes.PROBES`."""
 
     def refusal(self, problem: Problem, x: Place, out: Place) -> str:
         """Why it does not compute a problem: "(it computes) only ..."; "" if it does."""
@@ -28,10 +28,16 @@ class Method(Protocol):
 KERNELS: dict[str, Method] = {"stencil": stencil, "dense": dense, "generic": generic}
 
 
-def chosen(name: str, problem: Problem, x: Place, out: Place) -> str:
-    """The kernel that is taken; NotImplementedError in the name of a function where there is none."""
+def chosen(name: str, problem: Problem, x: Place, out: Place, device: int | None = None) -> str:
+    """The kernel that is taken, on a device of which its instructions were tried.
+
+    NotImplementedError in the name of a function where there is none.
+    """
     reason = ""
     for kernel, method in KERNELS.items():
-        if not (reason := method.refusal(problem, x, out)):
+        reason = method.refusal(problem, x, out)
+        if not reason and device is not None and (feature := probes.missing(method, problem, device)):
+            reason = f"only where {feature!r} works"
+        if not reason:
             return kernel
     raise NotImplementedError(f"{name}: a GPU computes {reason}")

@@ -9,7 +9,7 @@ from numba import cuda
 
 import numconv
 import numconv._calls
-from numconv.cuda import generic, methods, stencil
+from numconv.cuda import generic, methods, recall, stencil
 from numconv.cuda.extra import simulated, trouble
 
 from ..problems import any_strides, arrays, poisoned, random_case, same_bits
@@ -75,13 +75,19 @@ def only(name):
 
     methods.KERNELS.clear()
     methods.KERNELS.update({name: Counted, "generic": generic})
-    numconv._calls.recipe.cache_clear()  # launches are kept with problems
+    forget()
     try:
         yield taken
     finally:
         methods.KERNELS.clear()
         methods.KERNELS.update(kernels)
-        numconv._calls.recipe.cache_clear()
+        forget()
+
+
+def forget():
+    """Launches are kept with problems, and calls with both."""
+    numconv._calls.recipe.cache_clear()
+    recall._KNOWN.clear()
 
 
 def check(case, x, w, bias, most=MANY):
@@ -102,6 +108,7 @@ __all__ = [
     "arrays",
     "check",
     "few",
+    "forget",
     "only",
     "random_case",
     "same_bits",

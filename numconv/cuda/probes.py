@@ -1,0 +1,91 @@
+"""What kernels take for granted of a GPU, and the simulator cannot tell: tried once on each device, in each process.
+
+A feature is one instruction whose meaning is in its PTX: which thread holds which element of a matrix, what is zero
+where nothing is copied. Its probe is a kernel of one block, compared with NumPy before the first kernel that uses the
+feature is taken. Where a probe fails, methods that name its feature are refused, with a RuntimeWarning, and the next
+method computes.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._problem import Problem
+from .arrays import NUMBA, upload
+from .launch import Job, Step, prepare
+from .places import Place
+
+
+class Probe(NamedTuple):
+    """A kernel below `kernels` of one block, which reads an array and writes another.
+
+    `error`: the largest that is allowed of what it writes, relative to the largest element.
+    """
+
+    factory: str
+    given: Callable[[], np.ndarray]
+    expected: Callable[[np.ndarray], np.ndarray]
+    parameters: tuple = ()
+    error: float = 0.0
+
+
+def _numbers() -> np.ndarray:
+    """Of which none is zero."""
+    return np.arange(1, 225, dtype=np.float32)
+
+
+def _copies(x: np.ndarray) -> np.ndarray:
+    """What `kernels.probes.copies` writes."""
+    there = np.arange(32) % 4 != 1
+    one, two, four = x[:32] * there, x[32:96] * np.repeat(~there, 2), x[96:] * np.repeat(there, 4)
+    at = np.arange(32, 224)
+    return np.concatenate([one[np.arange(32) ^ 1], np.concatenate([one, two, four])[at ^ 8]])
+
+
+PROBES: dict[str, Probe] = {"copies": Probe("probes.copies", _numbers, _copies)}
+"""By feature."""
+
+
+def missing(method: Any, problem: Problem, device: int) -> str:
+    """The first feature that a method needs for a problem, by its `features(problem)`, and a device has not."""
+    features = getattr(method, "features", None)
+    return "" if features is None else next((name for name in features(problem) if trouble(name, device)), "")
+
+
+@lru_cache(maxsize=256)
+def trouble(feature: str, device: int) -> str:
+    """What a device does wrong; "" if it passes. Said once."""
+    try:
+        reason = _tried(PROBES[feature], device)
+    except Exception as error:  # of a compiler or a driver
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    if reason:
+        warnings.warn(
+            f"numconv: GPU {device} does not do what kernels with {feature!r} expect of it ({reason}); "
+            f"others compute instead, more slowly",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return reason
+
+
+def _tried(probe: Probe, device: int) -> str:
+    x = probe.given()
+    expected = probe.expected(x)
+    poison = np.full(expected.shape, np.nan if expected.dtype.kind in "fc" else 77).astype(expected.dtype)
+    source, target = upload(x, device), upload(poison, device)
+    places = {"x": Place.of(NUMBA.describe(source)), "out": Place.of(NUMBA.describe(target))}
+    step = Step.of(Job(probe.factory, probe.parameters, (1, 1, 1), ()), ("x", "out"), places)
+    prepare(step, device)(0, [places["x"].address, places["out"].address])
+    found = target.copy_to_host()
+    largest = float(np.abs(expected).max())
+    wrong = ~(np.abs(found - expected) <= probe.error * largest)
+    if not wrong.any():
+        return ""
+    at = np.unravel_index(int(wrong.argmax()), wrong.shape)
+    return f"{int(wrong.sum())} of {wrong.size} numbers are wrong, the first {found[at]} and not {expected[at]}"
