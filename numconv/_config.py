@@ -9,7 +9,7 @@ from typing import Any
 
 
 def show_config(mode: str = "stdout") -> dict[str, dict[str, Any]] | None:
-    """Show versions, the CPU as compiled for, tile shapes, threads and the kernel cache.
+    """Show versions, the CPU as compiled for, tile shapes, threads, the kernel cache and GPUs.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def show_config(mode: str = "stdout") -> dict[str, dict[str, Any]] | None:
     --------
     >>> import numconv
     >>> sorted(numconv.show_config(mode="dicts"))
-    ['cache', 'cpu', 'threads', 'tiles', 'versions']
+    ['cache', 'cpu', 'gpu', 'threads', 'tiles', 'versions']
     """
     if mode not in ("stdout", "dicts"):
         raise ValueError(f"show_config: mode must be 'stdout' or 'dicts', got {mode!r}")
@@ -48,6 +48,7 @@ def show_config(mode: str = "stdout") -> dict[str, dict[str, Any]] | None:
 def _sections() -> dict[str, dict[str, Any]]:
     from ._threads import get_num_threads
     from .cpu import cache, layer, machine, tiles
+    from .cuda.about import about
 
     cpu = machine.machine()
     enabled = [feature[1:] for feature in cpu.features.split(",") if feature.startswith("+")]
@@ -66,6 +67,7 @@ def _sections() -> dict[str, dict[str, Any]]:
         "tiles": dict(tiles.describe(cpu)),
         "threads": {"used": get_num_threads(), "numba layer": layer.name() or "not started"},
         "cache": cache.info(),
+        "gpu": about(),
     }
 
 

@@ -3,17 +3,20 @@
 import numpy as np
 import pytest
 
+import numconv
 from numconv._config import show_config
 from numconv.cpu import machine
+from numconv.cuda import extra
 
 
 def test_dicts():
     sections = show_config(mode="dicts")
-    assert list(sections) == ["versions", "cpu", "tiles", "threads", "cache"]
+    assert list(sections) == ["versions", "cpu", "tiles", "threads", "cache", "gpu"]
     assert sections["versions"]["numpy"] == np.__version__
     assert sections["cpu"]["name"] == machine.machine().name
     assert sections["tiles"] and all(isinstance(text, str) for text in sections["tiles"].values())
     assert sections["threads"]["used"] >= 1
+    assert ("cuda:0" in sections["gpu"]) == (numconv.cuda.is_available() and not extra.simulated())
     assert set(sections["cache"]) == {"directory", "entries", "bytes"}
 
 

@@ -193,7 +193,24 @@ def _loaded(device: int, factory: str, *parameters: Parameter) -> tuple[Any, Any
     entry, code = compiler.cubin((arch.major, arch.minor), factory, *parameters)
     loaded, kernel = ObjectCode.from_cubin(code).get_kernel(entry), compiler.make(factory, *parameters)
     _allow(loaded.handle, kernel.dynamic, device)
+    _REGISTERS[device, factory, *parameters] = _registers(loaded.handle, device)
     return loaded, kernel
+
+
+_REGISTERS: dict[tuple, int] = {}
+"""Of a thread, by device and kernel."""
+
+
+def _registers(handle: Any, device: int) -> int:
+    from cuda.bindings import driver
+
+    attribute = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_NUM_REGS
+    return _done(*driver.cuKernelGetAttribute(attribute, int(handle), device))
+
+
+def registers(device: int, job: Job) -> int:
+    """Of a thread of a kernel, if cuda-core has loaded it; otherwise 0."""
+    return _REGISTERS.get((device, job.factory, *job.parameters), 0)
 
 
 @lru_cache(maxsize=64)

@@ -13,6 +13,7 @@ from .._problem import Problem
 from .arrays import Given, library_of
 from .calls import engine_of
 from .engine import Engine, Frame
+from .explained import lines
 from .extra import require
 from .sources import Source, computed, number_of
 from .weights import Operand, described
@@ -35,8 +36,18 @@ class DevicePlan(Plan):
     """A plan whose weights are on a GPU; called with arrays on that GPU, or on the host, from where they are copied.
 
     Made by the functions that make a `Plan`, with ``device="cuda"``. A call with arrays on the GPU queues kernels on
-    the caller's stream and returns; the first for given shapes and strides compiles what is not compiled yet. Later
-    ones can be recorded in a CUDA graph, with ``out=``.
+    the caller's stream and returns; the first for given shapes and strides compiles what is not compiled yet.
+
+    Later ones can be recorded in a CUDA graph: they allocate nothing if `out` is given (but workspace, where the method
+    has one, by the caller's library), copy nothing and wait for nothing. Replaying the graph reads what is in x then.
+    A first call while a graph is recorded is a RuntimeError. With PyTorch::
+
+        plan(x, out=y)  # compiles, copies tables
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            plan(x, out=y)
+        x.copy_(more)
+        graph.replay()  # y is that of more
     """
 
     def __init__(
@@ -98,8 +109,10 @@ class DevicePlan(Plan):
         return 0
 
     def explain(self) -> str:
-        """Return how it is computed."""
-        return f"{self}\n  direct     on GPU {self._device_engine.device}: the only one"
+        """Return which kernel computes contiguous arrays, how it is launched, and why others do not."""
+        engine = self._device_engine
+        found = lines(self._problem, self._frame, self._problem.x_dtype, engine.w, engine.bias, engine.device)
+        return "\n".join([str(self), *(f"  {line}" for line in found)])
 
     def __reduce__(self) -> tuple:
         return DevicePlan, self._given

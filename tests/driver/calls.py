@@ -134,3 +134,11 @@ def test_an_array_bound_to_a_stream():
     found = launched(lambda: numconv.conv2d(x, w, **FIRST))
     assert found.stream == int(stream)
     assert numconv.conv2d(x, w, **FIRST).__cuda_array_interface__["stream"] == int(stream)
+
+
+def test_what_is_said_of_it(plan):
+    plan(cuda.to_device(X))
+    assert ", 32 registers" in plan.explain()
+    told = numconv.show_config(mode="dicts")["gpu"]
+    assert told["cuda:1"] == "Stand-in 1, sm_90, 132 multiprocessors, 16 GiB"
+    assert told["driver"] == "for CUDA 13.0"

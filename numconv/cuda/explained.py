@@ -1,0 +1,65 @@
+"""What `DevicePlan.explain` says: which kernel computes, how it is launched, and why the others do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .._frames import BankFrame, ConvFrame
+from .._problem import Problem
+from .._views import canonical
+from . import launch, methods, probes
+from .arrays import Given, contiguous
+from .compile import make
+from .places import Place
+
+
+def lines(
+    problem: Problem, frame: ConvFrame | BankFrame, x_dtype: np.dtype, w: Place, bias: Place | None, device: int
+) -> Iterator[str]:
+    """For contiguous arrays, of one sample where a plan takes any number."""
+    x_shape = tuple(size or 1 for size in frame.expected()[0])
+    x, out = (_contiguous(shape, dtype) for shape, dtype in
+              ((x_shape, x_dtype), (frame.out_shape(x_shape), problem.result)))  # fmt: skip
+    if isinstance(frame, ConvFrame):
+        x, out = x.seen(canonical(x.view, frame.axes)), out.seen(canonical(out.view, frame.axes))
+    else:
+        source, x_axes, target, out_axes = next(frame.runs(x.view, out.view))
+        x, out = x.seen(canonical(source, x_axes)), out.seen(canonical(target, out_axes))
+    places = {"x": x, "w": w, "out": out} | ({} if bias is None else {"bias": bias})
+    taken = False
+    for name, method in methods.KERNELS.items():
+        reason = method.refusal(problem, x, out)
+        if not reason and (feature := probes.missing(method, problem, device)):
+            reason = f"only where {feature!r} works: {probes.trouble(feature, device)}"
+        if reason:
+            yield f"{name:<10} computes {reason}"
+        elif taken:
+            yield f"{name:<10} would compute it too"
+        else:
+            taken = True
+            yield f"{name:<10} computes it on GPU {device}, one sample by"
+            yield from (f"  {line}" for line in _launched(method, problem, places, device))
+
+
+def _contiguous(shape: tuple[int, ...], dtype: np.dtype) -> Place:
+    return Place.of(Given(shape, contiguous(shape, dtype.itemsize), dtype, 0, 0))
+
+
+def _launched(method: methods.Method, problem: Problem, places: dict[str, Place], device: int) -> Iterator[str]:
+    """A line for each kernel, and for the memory that they take."""
+    tables = method.tables(problem, places)
+    found = method.launches(problem, places | {name: _contiguous(t.shape, t.dtype) for name, t in tables.items()})
+    for what, steps in (("once, ", found.packing), ("", found.steps)):
+        for step in steps:
+            job = step.job
+            kernel = make(job.factory, *job.parameters)
+            registers = launch.registers(device, job)
+            told = ", ".join(str(value) for value in job.parameters if value != "")
+            yield (
+                f"{what}{job.factory.partition('.')[0]}({told}): {' x '.join(map(str, job.grid))} blocks of "
+                f"{kernel.threads} threads" + (f", {registers} registers" if registers else "")
+            )
+    if found.packed or found.scratch:
+        yield f"memory: {found.packed} bytes of packed weights, {found.scratch} of workspace"
