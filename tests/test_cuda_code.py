@@ -27,8 +27,16 @@ SMOOTH = ("sigmoid", "gelu")
 FIRST = {"data_format": "channels_first"}
 
 
-def job_of(x_shape, w_shape, x_dtype="float32", w_dtype=None, result=None, bias=True, **options):
-    """The launch of a call with contiguous arrays."""
+def job_of(*shapes, **options):
+    """The last launch of a call with contiguous arrays."""
+    name, found = launches_of(*shapes, **options)
+    return name, found.steps[-1].job
+
+
+def launches_of(
+    x_shape, w_shape, x_dtype="float32", w_dtype=None, result=None, bias=True, precision="ieee", **options
+):  # fmt: skip
+    """Those of a call."""
     ndim, w_dtype = len(w_shape) - 2, w_dtype or x_dtype
     x, w = np.dtype(x_dtype), np.dtype(w_dtype)
     channels_first = options.get("data_format") == "channels_first"
@@ -38,6 +46,7 @@ def job_of(x_shape, w_shape, x_dtype="float32", w_dtype=None, result=None, bias=
         f"conv{ndim}d", ndim, x_shape, x, w_shape, w, bias_shape=(filters,) if bias else None,
         bias_dtype=kind if bias else None, dtype=result, **options,
     )  # fmt: skip
+    problem = problem.permitting(precision)
     frame = ConvFrame.of(problem, True)
 
     def place(shape, dtype, axes=None):
@@ -52,7 +61,7 @@ def job_of(x_shape, w_shape, x_dtype="float32", w_dtype=None, result=None, bias=
     name = methods.chosen("test", problem, places["x"], places["out"])
     method = methods.KERNELS[name]
     places |= {key: place(table.shape, table.dtype) for key, table in method.tables(problem, places).items()}
-    return name, method.launches(problem, places).steps[-1].job
+    return name, method.launches(problem, places)
 
 
 GROUPED = ((1, 9, 9, 9, 70), (3, 3, 3, 7, 40))

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from .._problem import Problem
-from . import dense, generic, probes, stencil
+from . import dense, generic, probes, stencil, tensor
 from .launch import Launches
 from .places import Place
 
@@ -25,7 +25,7 @@ class Method(Protocol):
         """What is queued; `places` are canonical: x, w, out, bias; and tables."""
 
 
-KERNELS: dict[str, Method] = {"stencil": stencil, "dense": dense, "generic": generic}
+KERNELS: dict[str, Method] = {"stencil": stencil, "tensor": tensor, "dense": dense, "generic": generic}
 
 
 def chosen(name: str, problem: Problem, x: Place, out: Place, device: int | None = None) -> str:

@@ -45,3 +45,40 @@ class Stencil(NamedTuple):
         """Shared memory, in elements."""
         rows, _, pitch = self.tile()
         return self.C * rows * pitch + self.KH * self.KW * self.C * self.FB + self.T * PITCH
+
+
+WARP, ROW_BYTES, CHUNK_BYTES = 32, 128, 16
+"""Lanes; what `tensor` keeps of a pixel or filter in shared memory at a time; what is copied at once."""
+
+
+class Matrix(NamedTuple):
+    """The tile of `tensor`: of a block, of a warp; pixels by filters."""
+
+    kind: str  # of operands: tf32, bf16 or f16
+    split: bool  # tf32 in two parts
+    BP: int
+    BF: int
+    WP: int
+    WF: int
+    STAGES: int  # of the pipeline
+    BLOCKS: int  # that are to fit a multiprocessor
+
+    @property
+    def storage(self) -> str:
+        """The dtype of operands in memory; bfloat16, which NumPy does not have, are its bits."""
+        return {"bf16": "uint16", "f16": "float16"}.get(self.kind, "float32")
+
+    @property
+    def chunk(self) -> int:
+        """Elements of 16 bytes."""
+        return 4 if self.kind == "tf32" else 8
+
+    @property
+    def threads(self) -> int:
+        """Of a block."""
+        return self.BP // self.WP * (self.BF // self.WF) * WARP
+
+    @property
+    def stage(self) -> int:
+        """Elements of a stage."""
+        return (self.BP + self.BF) * 8 * self.chunk

@@ -18,6 +18,10 @@ elements. All that is compiled into one kernel is specialised by these factories
     copying(storage, n)               copy(array, at, pointer, offset, there): n elements (4, 8 or 16 bytes) into shared
                                       memory, without registers; zeros where not `there`
     waiting(groups)                   wait(): until all but the last groups of copies of this thread are there
+    matrices(body, kind, size)        step(acc, memory, rows, columns): products of a warp, see below
+    unloading(first, n, pitch)        put(array, at, acc): fragments of accumulators, side by side
+    lifting(n)                        lift(values, array, at): n float32, all at once
+    storing(kind, storage, n)         store(pointer, offset, values): n float32 as neighbours of a kind, all at once
 `commit`: a group of copies ends. What was waited for is seen by other threads behind a barrier.
 `sync_warp` (which all threads of a block have to call), `divide` (int32 that are not negative), `nearest` (half to
 even), `exponential`, `hyperbolic`, `normal`.
@@ -25,6 +29,12 @@ even), `exponential`, `hyperbolic`, `normal`.
 `body(acc, a, b, fma)` is plain Python, run once while a kernel is compiled: its loops leave no trace but instructions.
 `acc` is a list of values to update in place; ``a(offset, n)`` and ``b(offset, n)`` are n neighbours in the two arrays,
 `offset` an int beyond the place given at run time.
+
+The body of `matrices` is ``body(acc, rows, columns, warp)``, for operands of a kind "tf32", "bf16" or "f16".
+``rows(offset, flip)`` are four registers, the lane's parts of four matrices of 8 rows of 16 bytes; the lane's row lies
+at (place ^ flip) + offset, in bytes. ``warp.multiply(sums, rows, columns)`` adds products of 16 rows by 8 columns
+(4 and 2 registers; ``mma.m16n8k8`` or ``k16``) to 4 accumulators; `warp.zeros`, `add`, `rounded` (float32 to tf32)
+and `split` (float32 to two tf32) are of a register.
 """
 
 from __future__ import annotations
@@ -38,6 +48,7 @@ SIMULATED = simulated()
 _FACE = "simulated" if SIMULATED else "gpu"
 _face: Any = import_module(f".{_FACE}", __package__)
 _copies: Any = import_module(f".{_FACE}_copies", __package__)
+_tensor: Any = import_module(f".{_FACE}_tensor", __package__)
 
 commit, copying, dynamic, waiting = _copies.commit, _copies.copying, _copies.dynamic, _copies.waiting
 device, divide, multiply_add, placing, reader = (
@@ -47,3 +58,4 @@ filling, folding = _face.filling, _face.folding
 putting, taking, unrolled, writer = _face.putting, _face.taking, _face.unrolled, _face.writer
 nearest, shared, sync_warp = _face.nearest, _face.shared, _face.sync_warp
 exponential, hyperbolic, normal = _face.exponential, _face.hyperbolic, _face.normal
+lifting, matrices, storing, unloading = _tensor.lifting, _tensor.matrices, _tensor.storing, _tensor.unloading

@@ -94,7 +94,9 @@ def shared(scalar: str, size: int) -> Callable:
         with _lock:
             arrays = block.__dict__.setdefault("arrays", {})
             if name not in arrays:
-                arrays[name] = np.full(size, np.nan if scalar[0] == "f" else -(2**62), scalar)
+                arrays[name] = np.full(size, np.nan if scalar[0] == "f" else np.iinfo(scalar).min // 2, scalar)
+                if scalar[0] == "u":
+                    arrays[name][:] = np.iinfo(scalar).max  # NaN as bits
             return arrays[name]
 
     return array

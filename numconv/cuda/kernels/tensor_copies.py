@@ -1,0 +1,91 @@
+"""What `tensor` reads: weights in the order of its steps, and x where it does not lie in chunks of 16 bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import cuda
+
+from .. import ops
+from .borders import sampling
+from .kernel import Kernel
+
+PACK_NUMBERS, GATHER_NUMBERS = 7, 23
+
+
+def pack(w: str, kind: str, storage: str, chunk: int, threads: int) -> Kernel:
+    """Weights as [group][step][filter][8 chunks], a thread a chunk; zeros where there is no channel or filter.
+
+    `chunks`: (the place of the first weight, how many there are) of each chunk of a filter.
+    """
+    load, look, store = ops.reader(w, "float32"), ops.reader("int64", "int64"), ops.storing(kind, storage, chunk)
+    CH, THREADS, divide, int32, int64, float32 = chunk, threads, ops.divide, np.int32, np.int64, np.float32
+
+    def packing(w: Any, packed: Any, chunks: Any, numbers: Any) -> None:
+        i = int32(int32(cuda.blockIdx.x) * THREADS + cuda.threadIdx.x)
+        values = cuda.local.array(CH, float32)
+        if i < numbers[0]:
+            row = int32(i >> 3)
+            step = divide(row, numbers[1])
+            f = int32(row - step * numbers[1])
+            g = divide(step, numbers[2])
+            of = int64(int32(int32(step - g * numbers[2]) * 8 + (i & 7)) * 2)
+            at, count = look(chunks, of), look(chunks, of + 1)
+            at += int64(int32(g * numbers[3] + f)) * numbers[4]
+            for e in range(CH):
+                there = f < numbers[3] and e < count
+                values[e] = load(w, at + e * int64(numbers[5])) if there else float32(0)
+            store(packed, int64(i) * CH, values)
+
+    return Kernel(packing, ((w, 0), (storage, 0), ("int64", 0), ("int32", PACK_NUMBERS)), THREADS)
+
+
+def gather(x: str, kind: str, storage: str, chunk: int, borders: bool, across: int, threads: int) -> Kernel:
+    """Of x, with its padding, as [n][d][h][w][group][channels], in whole chunks, a thread a chunk.
+
+    `across`: so many neighbouring threads have neighbouring pixels; the others chunks of the same pixel. Eight of
+    either are 32 bytes of both, which is what memory is read and written by.
+    """
+    load, store, sample = ops.reader(x, "float32"), ops.storing(kind, storage, chunk), sampling(borders)
+    CH, ACROSS, THREADS, divide, int32, int64, float32 = (
+        chunk,
+        across,
+        threads,
+        ops.divide,
+        np.int32,
+        np.int64,
+        np.float32,
+    )
+
+    def gathering(x: Any, scratch: Any, table: Any, numbers: Any, reals: Any) -> None:
+        i = int32(int32(cuda.blockIdx.x) * THREADS + cuda.threadIdx.x)
+        values = cuda.local.array(CH, float32)
+        rest = divide(i, int32(ACROSS))
+        lot = divide(rest, numbers[1])
+        q = int32(rest - lot * numbers[1])
+        pixel = int32(lot * ACROSS + int32(i - rest * ACROSS))
+        if pixel < numbers[0]:
+            row = divide(pixel, numbers[4])
+            plane = divide(row, numbers[3])
+            n = divide(plane, numbers[2])
+            d = sample(int64(int32(plane - n * numbers[2] - numbers[5])), int64(numbers[8]), int64(numbers[5]),
+                       table, int64(0))  # fmt: skip
+            h = sample(int64(int32(row - plane * numbers[3] - numbers[6])), int64(numbers[9]), int64(numbers[6]),
+                       table, int64(numbers[11]))  # fmt: skip
+            v = sample(int64(int32(pixel - row * numbers[4] - numbers[7])), int64(numbers[10]), int64(numbers[7]),
+                       table, int64(numbers[12]))  # fmt: skip
+            inside = d >= 0 and h >= 0 and v >= 0
+            g = divide(q, numbers[18])
+            c = int32(int32(q - g * numbers[18]) * CH)
+            at = int64(n) * numbers[13] + d * numbers[14] + h * numbers[15] + v * numbers[16]
+            at += int64(int32(g * numbers[19] + c)) * numbers[17]
+            for e in range(CH):
+                value = float32(reals[0]) if c + e < numbers[19] else float32(0)
+                if inside and c + e < numbers[19]:
+                    value = load(x, at + e * int64(numbers[17]))
+                values[e] = value
+            store(scratch, int64(pixel) * numbers[20] + int64(q) * CH, values)
+
+    arguments = ((x, 0), (storage, 0), ("int64", 0), ("int32", GATHER_NUMBERS), ("float64", 3))
+    return Kernel(gathering, arguments, THREADS)

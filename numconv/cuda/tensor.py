@@ -1,0 +1,225 @@
+"""Tensor cores, where fewer bits of a product than float32's are allowed: when, how tiles are chosen, what is launched.
+
+Float32 sums of products of operands that are rounded first: `precision` is the least that is allowed. float16 arrays
+are multiplied as they are. x is read where it lies if its channels are neighbours, in whole chunks of 16 bytes, and
+padding is zeros; else a copy of it is, in which that is so: rounded, with its padding, of all that a call needs.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from .._problem import Problem
+from . import generic
+from .kernels.shapes import Matrix
+from .kernels.tensor import EXISTS
+from .launch import Job, Launches, Step
+from .places import Place
+
+FEWEST_PRODUCTS, FEWEST_FILTERS = 32, 16
+"""Of a result; of a group."""
+BLOCKS = 132
+"""From which many blocks keep a GPU busy."""
+BITS = 29
+"""Of a mask of taps: as many columns, rows and planes together."""
+THREADS = 256
+TINY = False
+"""Tiles that the simulator computes in seconds, for tests."""
+
+
+class Seen(NamedTuple):
+    """What products read: x, or its copy `whose` is "scratch". Strides in elements."""
+
+    whose: str
+    steps: tuple[int, int, int, int]  # of sample, plane, row, column
+    group: int
+    spatial: tuple[int, int, int]
+    los: tuple[int, int, int]
+    bounded: bool  # taps may lie outside
+
+
+def refusal(problem: Problem, x: Place, out: Place) -> str:
+    """Why it does not compute a problem: "(it computes) only ..."; "" if it does."""
+    if problem.precision == "ieee":
+        return "only products that may be rounded"
+    if problem.compute != np.float32:
+        return "only sums of float32"
+    products = prod(problem.kernel) * problem.group_channels
+    if products < FEWEST_PRODUCTS or problem.group_filters < FEWEST_FILTERS:
+        return f"only results of {FEWEST_PRODUCTS} products and groups of {FEWEST_FILTERS} filters"
+    padded = prod(padded_of(problem)) * x.view.shape[0] * problem.groups * (problem.group_channels + 8)
+    if max(padded, *map(_reach, (x, out)), problem.filters * products * 2 + 2**20) >= 2**31 or problem.groups > 65535:
+        return "only arrays below 2**31 elements"
+    return ""
+
+
+def _reach(place: Place) -> int:
+    """Elements between the first and the last."""
+    steps = zip(place.view.shape, place.steps, strict=True)
+    return sum(abs(step) * (n - 1) for n, step in steps) + 1
+
+
+def padded_of(problem: Problem) -> tuple[int, int, int]:
+    """(D, H, W) with padding."""
+    d, h, w = (n + lo + hi for n, (lo, hi) in zip(problem.spatial, problem.pads, strict=True))
+    return d, h, w
+
+
+def kind_of(problem: Problem) -> tuple[str, bool]:
+    """(the kind of operands, whether they are split)."""
+    if problem.x_dtype == problem.w_dtype == np.float16:
+        return "f16", False
+    return ("bf16", False) if problem.precision == "bf16" else ("tf32", problem.precision == "3xtf32")
+
+
+def tile_of(problem: Problem, samples: int) -> Matrix:
+    """Pixels and filters of a block: as many as leave no multiprocessor without one, and few beyond the last filter.
+
+    Warps of 64 x 64 read shared memory least, of which a product of 64 x 32 takes more than the tensor cores do; split
+    operands need the registers, and read less for each product.
+    """
+    kind, split = kind_of(problem)
+    if TINY:
+        return Matrix(kind, split, 32, 16, 32, 16, 3, 1)
+    pixels, filters = prod(problem.out_spatial) * samples, problem.group_filters
+
+    def blocks(BP: int, BF: int) -> int:
+        return -(-pixels // BP) * -(-filters // BF) * problem.groups
+
+    if filters > 64 and blocks(128, 128) >= BLOCKS:
+        return Matrix(kind, split, 128, 128, 64, 32, 3, 1) if split else Matrix(kind, split, 128, 128, 64, 64, 3, 2)
+    if blocks(128, 64) >= BLOCKS:
+        return Matrix(kind, split, 128, 64, 64, 32, 3, 2)
+    return Matrix(kind, split, 64, 64, 32, 32, 3, 3 if split else 4)
+
+
+def seen_of(problem: Problem, x: Place, tile: Matrix) -> Seen:
+    """Where x lies well, as it lies."""
+    steps, spatial = x.steps, padded_of(problem)
+    kind = np.float16 if tile.kind == "f16" else np.float32
+    direct = (
+        problem.x_dtype == kind
+        and tile.kind != "bf16"
+        and steps[4] == 1
+        and problem.group_channels % tile.chunk == 0
+        and not any(step % tile.chunk or step < 0 for step in steps[:4])
+        and x.address % 16 == 0
+        and (problem.pads_zeros or not any(map(any, problem.pads)))
+        and (not problem.pads_zeros or sum(problem.kernel) <= BITS)
+    )
+    if direct:
+        los = tuple(lo for lo, _ in problem.pads)
+        return Seen("x", steps[:4], problem.group_channels, problem.spatial, los, problem.pads_zeros)  # type: ignore[arg-type]
+    group = -(-problem.group_channels // tile.chunk) * tile.chunk
+    column = group * problem.groups
+    row = column * spatial[2]
+    return Seen(
+        "scratch", (row * spatial[1] * spatial[0], row * spatial[1], row, column), group, spatial, (0,) * 3, False
+    )
+
+
+def chunks_of(problem: Problem, seen: Seen, tile: Matrix, w_steps: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """(the table of steps, the table that weights are packed by); eight more chunks than the steps have."""
+    (KD, KH, KW), C, CH = problem.kernel, problem.group_channels, tile.chunk
+    kd, kh, kw, c = (axis.ravel() for axis in np.indices((KD, KH, KW, -(-C // CH))))
+    dD, dH, dW = problem.dilation
+    distance = kd * dD * seen.steps[1] + kh * dH * seen.steps[2] + kw * dW * seen.steps[3] + c * CH
+    bits = np.full(len(c), EXISTS)
+    if seen.bounded:
+        bits += (1 << kw) + (1 << (KW + kh)) + (1 << (KW + KH + kd))
+    place = kd * w_steps[0] + kh * w_steps[1] + kw * w_steps[2] + c * CH * w_steps[3]
+    filling = -len(c) % 8
+    steps = np.concatenate([(bits << 32) + distance, np.full(filling + 8, 1 << (32 + BITS))])
+    weights = np.column_stack([place, np.minimum(C - c * CH, CH)])
+    return steps.astype(np.int64), np.concatenate([weights, np.zeros((filling, 2), np.int64)]).astype(np.int64)
+
+
+def tables(problem: Problem, places: dict[str, Place]) -> dict[str, np.ndarray]:
+    """Borders, steps, and chunks of weights."""
+    x = places["x"]
+    tile = tile_of(problem, x.view.shape[0])
+    steps, chunks = chunks_of(problem, seen_of(problem, x, tile), tile, places["w"].steps)
+    return generic.tables(problem, places) | {"steps": steps, "chunks": chunks}
+
+
+def launches(problem: Problem, places: dict[str, Place]) -> Launches:
+    """Weights are packed once; x is copied if it must be."""
+    x, samples = places["x"], places["x"].view.shape[0]
+    tile = tile_of(problem, samples)
+    seen, total = seen_of(problem, x, tile), places["chunks"].view.shape[0] // 8
+    filters = -(-problem.group_filters // tile.BF) * tile.BF
+    packed = Place.room((problem.groups * total * filters * 8 * tile.chunk,), tile.storage)
+    places = places | {"packed": packed}
+    steps: tuple[Step, ...] = ()
+    scratch = 0
+    if seen.whose == "scratch":
+        room = Place.room((samples * seen.steps[0],), tile.storage)
+        places, scratch = places | {"scratch": room}, room.view.size * room.view.itemsize
+        steps = (_gather(problem, places, tile, seen),)
+    packing = _pack(problem, places, tile, total, filters)
+    main = _main(problem, places, tile, seen, total, filters)
+    return Launches((*steps, main), (packing,), packed.view.size * packed.view.itemsize, scratch)
+
+
+def _pack(problem: Problem, places: dict[str, Place], tile: Matrix, total: int, filters: int) -> Step:
+    w, chunks = places["w"], problem.groups * total * filters * 8
+    numbers = (chunks, filters, total, problem.group_filters, w.steps[4], w.steps[3], 0)
+    kind = "float32" if tile.split else tile.kind
+    job = Job("tensor_copies.pack", (problem.w_dtype.name, kind, tile.storage, tile.chunk, THREADS),
+              (-(-chunks // THREADS), 1, 1), (numbers,))  # fmt: skip
+    return Step.of(job, ("w", "packed", "chunks"), places)
+
+
+def _gather(problem: Problem, places: dict[str, Place], tile: Matrix, seen: Seen) -> Step:
+    x, C = places["x"], problem.group_channels
+    chunks, per = seen.steps[3] // tile.chunk, seen.group // tile.chunk
+    pixels, los = prod(seen.spatial) * x.view.shape[0], [lo for lo, _ in problem.pads]
+    starts = np.cumsum([lo + hi for lo, hi in problem.pads]).tolist()
+    across = 1 if x.steps[4] == 1 or problem.channels == 1 else 8
+    kind = "float32" if tile.split else tile.kind
+    borders = generic.has_borders(problem)
+    numbers = (
+        pixels, chunks, *seen.spatial, *los, *problem.spatial, *starts[:2], *x.steps, per, C, seen.steps[3], 0, 0,
+    )  # fmt: skip
+    grid = (-(-(-(-pixels // across) * across * chunks) // THREADS), 1, 1)
+    parameters = (problem.x_dtype.name, kind, tile.storage, tile.chunk, borders, across, THREADS)
+    job = Job("tensor_copies.gather", parameters, grid, (numbers, generic.reals(problem)))
+    return Step.of(job, ("x", "scratch", "table" if borders else "w"), places)
+
+
+def _main(problem: Problem, places: dict[str, Place], tile: Matrix, seen: Seen, total: int, filters: int) -> Step:
+    out, bias = places["out"], places.get("bias")
+    pixels, across = prod(out.view.shape[:4]), filters // tile.BF
+    pixels_down = out.steps[4] < min(
+        step for step, n in zip(out.steps[:4], out.view.shape[:4], strict=True) if n > 1 or step
+    )
+    rounded = seen.whose == "scratch" or tile.kind != "tf32"
+    parameters = (
+        bias.view.dtype.name if bias else "", problem.result.name, problem.activation, problem.overflow, pixels_down,
+        seen.bounded, rounded or tile.split, _vector(problem, out, pixels_down), *tile,
+    )  # fmt: skip
+    numbers = (
+        total, pixels, *problem.out_spatial, problem.group_filters, across, filters, *seen.steps, seen.group,
+        *problem.stride, *seen.los, *problem.dilation, *seen.spatial, *problem.kernel, *out.steps,
+        bias.steps[0] if bias else 0,
+    )  # fmt: skip
+    grid = (-(-pixels // tile.BP) * across, 1, problem.groups)
+    pointers = (seen.whose, "packed", "bias" if bias else "w", "out", "steps")
+    return Step.of(Job("tensor.make", parameters, grid, (numbers, generic.reals(problem))), pointers, places)
+
+
+def _vector(problem: Problem, out: Place, pixels_down: bool) -> int:
+    """4 where four results from a multiple of 4 on are neighbours in memory, on a boundary of their size."""
+    steps, (_, OD, OH, OW, _) = out.steps, out.view.shape
+    if problem.result not in (np.float32, np.float16) or out.address % (4 * problem.result.itemsize):
+        return 1
+    if pixels_down:
+        even = steps[4] == 1 and problem.group_filters % 4 == 0 and not any(step % 4 for step in steps[:4])
+    else:
+        plane = OD * OH * OW
+        flat = (OD == 1 or steps[1] == OH * OW) and (OH == 1 or steps[2] == OW) and (OW == 1 or steps[3] == 1)
+        even = flat and plane % 4 == 0 and steps[0] % 4 == 0 and steps[4] % 4 == 0
+    return 4 if even else 1

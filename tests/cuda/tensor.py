@@ -1,0 +1,138 @@
+"""Tensor cores: errors within the bounds of each precision, none where nothing is rounded; layouts, borders, NaN."""
+
+import numpy as np
+import pytest
+
+from numconv.cuda import tensor
+
+from ..problems import Case, poisoned
+from .device import CONV, arrays, only, same_bits, simulated, to_device
+
+FIRST = {"data_format": "channels_first"}
+LAYOUTS = pytest.mark.parametrize("layout", [{}, FIRST], ids=["last", "first"])
+PRECISIONS = pytest.mark.parametrize("precision", ["3xtf32", "tf32", "bf16"])
+PRODUCT = {"3xtf32": 2.0**-21, "tf32": 2.0**-10, "bf16": 2.0**-7}
+"""Errors of a product, but for higher powers of them."""
+SUM = 2.0**-20
+"""Of sums, of all that is added up."""
+
+
+@pytest.fixture(autouse=True)
+def taken(monkeypatch):
+    """Whatever a test checks, this kernel has computed; with small tiles in the simulator."""
+    monkeypatch.setattr(tensor, "TINY", simulated())
+    monkeypatch.setattr(tensor, "THREADS", 32 if simulated() else tensor.THREADS)
+    with only("tensor") as found:
+        yield found
+        assert found
+
+
+def result_of(case, precision, x, w, bias):
+    """The kernel's, into a poisoned array."""
+    conv = CONV[case.ndim]
+    kind = case.options.get("dtype") or np.result_type(x, w)
+    shape = conv(x[:1], w, bias, **case.keywords, method="reference").shape
+    out = to_device(poisoned((len(x), *shape[1:]), np.dtype(kind)))
+    assert conv(to_device(x), w, bias, **case.keywords, precision=precision, out=out) is out
+    return out.copy_to_host()
+
+
+def layer(precision, size, kernel, channels, filters, groups=1, n=1, x_dtype="float32", w_dtype="", **options):
+    sizes = n, size, channels, filters, kernel, groups, x_dtype, w_dtype
+    case = Case("tensor", *sizes, bias=True, options=options)
+    x, w, bias = arrays(case, np.random.default_rng(channels + filters))
+    found = result_of(case, precision, x, w, bias)
+    expected = wide(case, x, w, bias)
+    scale = wide(case, np.abs(x), np.abs(w), np.abs(bias))
+    allowed = (SUM + (0 if x_dtype == "float16" else PRODUCT[precision] * 1.01)) * scale
+    if x_dtype == "float16":
+        allowed += np.abs(expected) * 2.0**-11
+    assert (np.abs(found - expected) <= allowed).all()
+
+
+def wide(case, *operands):
+    """The sums in float64, without an activation."""
+    keywords = {name: value for name, value in case.keywords.items() if name not in ("activation", "dtype")}
+    return CONV[case.ndim](*(array.astype(np.float64) for array in operands), **keywords, method="reference")
+
+
+def exact(precision, size, kernel, channels, filters, groups=1, n=1, x_dtype="float32", **options):
+    """Small whole numbers, of which nothing is rounded: the reference's results."""
+    case = Case("tensor", n, size, channels, filters, kernel, groups, x_dtype, bias=True, options=options)
+    rng = np.random.default_rng(channels * filters)
+    x, w, bias = (rng.integers(-8, 9, array.shape).astype(array.dtype) for array in arrays(case, rng))
+    found = result_of(case, precision, x, w, bias)
+    assert same_bits(found + 0, CONV[case.ndim](x, w, bias, **case.keywords, method="reference") + 0)
+
+
+@LAYOUTS
+@PRECISIONS
+def test_errors(precision, layout):
+    layer(precision, (3, 4), (2, 3), 8, 20, padding="same", **layout)
+    layer(precision, (4,), (1,), 33, 17, **layout)
+
+
+@LAYOUTS
+@PRECISIONS
+@pytest.mark.parametrize("channels", [3, 8])
+def test_whole_numbers(precision, layout, channels):
+    """With channels in whole chunks, read where they lie, and not."""
+    if precision == "tf32":
+        exact(precision, (3, 9), (3, 4), channels, 36, padding="same", activation="relu", **layout)
+    exact(precision, (3, 3), (3, 4), channels, 18, padding=2, stride=2, **layout)
+
+
+@LAYOUTS
+def test_half(layout):
+    layer("tf32", (3, 5), (2, 3), 8, 20, padding="same", x_dtype="float16", **layout)
+    exact("bf16", (3, 5), (2, 3), 16, 24, n=2, padding="same", x_dtype="float16", **layout)
+
+
+@PRECISIONS
+@pytest.mark.parametrize("mode", ["constant", "edge", "reflect", "symmetric", "wrap"])
+def test_borders(precision, mode):
+    value = {"pad_value": 1.5} if mode == "constant" else {}
+    exact(precision, (3, 4), (3, 3), 4, 16, padding=((2, 1), (0, 3)), pad_mode=mode, stride=(1, 2), **value)
+
+
+@LAYOUTS
+def test_groups_samples_and_strides(layout):
+    exact("tf32", (5,), (3,), 16, 40, 2, 3, stride=2, dilation=2, padding="same", **layout)
+    exact("3xtf32", (2, 3, 3), (2, 1, 2), 16, 32, 2, 2, stride=(1, 2, 1), padding=1, **layout)
+    exact("bf16", (2, 3, 4), (2, 3, 2), 12, 16, 1, 2, dilation=(1, 1, 2), padding=1, **layout)
+
+
+def test_long_filters():
+    """More taps than a mask has bits."""
+    exact("tf32", (9,), (33,), 4, 16, padding="same")
+
+
+def test_types():
+    exact("tf32", (3, 4), (2, 2), 8, 16, dtype="float16")
+    exact("tf32", (3, 4), (2, 2), 8, 16, dtype="int16", overflow="saturate")
+    layer("bf16", (3, 4), (2, 2), 8, 16, x_dtype="uint8", w_dtype="float32")
+
+
+@PRECISIONS
+def test_values_that_are_not_finite(precision):
+    """They reach exactly those results that see them, also where filters do not fill a tile or channels a chunk."""
+    case = Case("tensor", 1, (7, 6), 9, 17, (3, 2), options={"padding": "same"})
+    x, w, _ = arrays(case, np.random.default_rng(0))
+    x, w = np.sign(x) + x, np.sign(w) + w
+    x[0, 0, 0, 3], x[0, 6, 5, 8], x[0, 3, 0, 0] = np.nan, np.inf, -np.inf
+    w[1, 1, 5, 4] = np.inf
+    found = result_of(case, precision, x, w, None)
+    expected = CONV[2](x, w, **case.keywords, method="reference")
+    strange = ~np.isfinite(expected)
+    assert 0 < strange.sum() < expected.size // 2
+    np.testing.assert_array_equal(found[strange], expected[strange])
+    assert np.isfinite(found[~strange]).all()
+
+
+@pytest.mark.parametrize("precision", ["3xtf32", "tf32"])
+def test_tiles_of_layers(monkeypatch, precision):
+    """Those that a GPU uses, of 128 and 256 threads."""
+    monkeypatch.setattr(tensor, "TINY", False)
+    layer(precision, (3, 5), (1, 3), 16, 20, padding="same")
+    monkeypatch.setattr(tensor, "BLOCKS", 0)
+    layer(precision, (3, 5), (1, 3), 16, 65, padding="same", **FIRST)
