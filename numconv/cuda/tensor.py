@@ -14,8 +14,7 @@ import numpy as np
 
 from .._problem import Problem
 from . import generic
-from .kernels.shapes import Matrix
-from .kernels.tensor import EXISTS
+from .kernels.shapes import EXISTS, Matrix
 from .launch import Job, Launches, Step
 from .places import Place
 

@@ -47,6 +47,8 @@ class Stencil(NamedTuple):
         return self.C * rows * pitch + self.KH * self.KW * self.C * self.FB + self.T * PITCH
 
 
+EXISTS = 1 << 30
+"""The bit of a pixel that exists, in the mask of its taps."""
 WARP, ROW_BYTES, CHUNK_BYTES = 32, 128, 16
 """Lanes; what `tensor` keeps of a pixel or filter in shared memory at a time; what is copied at once."""
 

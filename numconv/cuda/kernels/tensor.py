@@ -27,11 +27,9 @@ from numba import cuda
 from .. import ops
 from .finish import activating, converting
 from .kernel import Kernel, storage_of
-from .shapes import ROW_BYTES, Matrix
+from .shapes import EXISTS, ROW_BYTES, Matrix
 
 NUMBERS = 34
-EXISTS = 1 << 30
-"""The bit of a pixel that exists."""
 
 
 def make(
