@@ -35,7 +35,10 @@ def _together(function: Callable, value: Any) -> Any:
     block, t = thread._manager, int(thread.threadIdx.x)
     with _lock:
         warps = block.__dict__.setdefault("warps", {})
-        barrier, values, found = warps.setdefault(t >> 5, (threading.Barrier(32), [None] * 32, [None]))
+        if t >> 5 not in warps:
+            warps[t >> 5] = threading.Barrier(32), [None] * 32, [None]
+            block.__dict__.setdefault("barriers", []).append(warps[t >> 5][0])  # broken when a thread fails
+        barrier, values, found = warps[t >> 5]
     values[t & 31] = value
     try:
         if barrier.wait(60) == 0:
