@@ -34,10 +34,12 @@ class Seen(NamedTuple):
 
     whose: str
     steps: tuple[int, int, int, int]  # of sample, plane, row, column
+    channel: int
     group: int
     spatial: tuple[int, int, int]
     los: tuple[int, int, int]
     bounded: bool  # taps may lie outside
+    planes: int = 0  # neighbouring pixels of a channel that are copied at once; 0: neighbouring channels are
 
 
 def refusal(problem: Problem, x: Place, out: Place) -> str:
@@ -95,29 +97,42 @@ def tile_of(problem: Problem, samples: int) -> Matrix:
     return Matrix(kind, split, 64, 64, 32, 32, 3, 3 if split else 4)
 
 
-def seen_of(problem: Problem, x: Place, tile: Matrix) -> Seen:
+def seen_of(problem: Problem, x: Place, out: Place, tile: Matrix) -> Seen:
     """Where x lies well, as it lies."""
-    steps, spatial = x.steps, padded_of(problem)
-    kind = np.float16 if tile.kind == "f16" else np.float32
+    steps, spatial, padding = x.steps, padded_of(problem), any(map(any, problem.pads))
     direct = (
-        problem.x_dtype == kind
+        problem.x_dtype == (np.float16 if tile.kind == "f16" else np.float32)
         and tile.kind != "bf16"
-        and steps[4] == 1
-        and problem.group_channels % tile.chunk == 0
-        and not any(step % tile.chunk or step < 0 for step in steps[:4])
-        and x.address % 16 == 0
-        and (problem.pads_zeros or not any(map(any, problem.pads)))
-        and (not problem.pads_zeros or sum(problem.kernel) <= BITS)
+        and min(steps) >= 0
+        and (not padding or (problem.pads_zeros and sum(problem.kernel) <= BITS))
     )
-    if direct:
-        los = tuple(lo for lo, _ in problem.pads)
-        return Seen("x", steps[:4], problem.group_channels, problem.spatial, los, problem.pads_zeros)  # type: ignore[arg-type]
+    planes = _planes(problem, x, out, tile) if direct else 0
+    chunks = steps[4] == 1 and problem.group_channels % tile.chunk == 0 and x.address % 16 == 0
+    if planes or (direct and chunks and not any(step % tile.chunk for step in steps[:4])):
+        los = problem.pads[0][0], problem.pads[1][0], problem.pads[2][0]
+        group = problem.group_channels * steps[4]
+        return Seen("x", steps[:4], steps[4], group, problem.spatial, los, padding, planes)  # type: ignore[arg-type]
     group = -(-problem.group_channels // tile.chunk) * tile.chunk
     column = group * problem.groups
     row = column * spatial[2]
-    return Seen(
-        "scratch", (row * spatial[1] * spatial[0], row * spatial[1], row, column), group, spatial, (0,) * 3, False
-    )
+    steps = row * spatial[1] * spatial[0], row * spatial[1], row, column
+    return Seen("scratch", steps, 1, group, spatial, (0, 0, 0), False)
+
+
+def _planes(problem: Problem, x: Place, out: Place, tile: Matrix) -> int:
+    """How many neighbouring pixels are copied at once; 0 where channels are neighbours, or too few."""
+    (_, _, OH, OW, _), steps = out.view.shape, x.steps
+    if tile.kind != "tf32" or _pixels_down(out) or steps[3] != 1 or problem.group_channels % 8:
+        return 0
+    pointwise = problem.kernel == problem.stride == (1, 1, 1) and problem.spatial == problem.out_spatial
+    flat = steps[2] == OW and (steps[1] == OH * OW or problem.spatial[0] == 1)
+    even = prod(problem.spatial) % 4 == 0 and x.address % 16 == 0 and not (steps[0] % 4 or steps[4] % 4)
+    return 4 if pointwise and flat and even else 1
+
+
+def _pixels_down(out: Place) -> bool:
+    """Whether filters are neighbours in the result."""
+    return out.steps[4] < out.steps[3]
 
 
 def chunks_of(problem: Problem, seen: Seen, tile: Matrix, w_steps: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -125,13 +140,14 @@ def chunks_of(problem: Problem, seen: Seen, tile: Matrix, w_steps: tuple[int, ..
     (KD, KH, KW), C, CH = problem.kernel, problem.group_channels, tile.chunk
     kd, kh, kw, c = (axis.ravel() for axis in np.indices((KD, KH, KW, -(-C // CH))))
     dD, dH, dW = problem.dilation
-    distance = kd * dD * seen.steps[1] + kh * dH * seen.steps[2] + kw * dW * seen.steps[3] + c * CH
+    distance = kd * dD * seen.steps[1] + kh * dH * seen.steps[2] + kw * dW * seen.steps[3] + c * CH * seen.channel
     bits = np.full(len(c), EXISTS)
     if seen.bounded:
         bits += (1 << kw) + (1 << (KW + kh)) + (1 << (KW + KH + kd))
     place = kd * w_steps[0] + kh * w_steps[1] + kw * w_steps[2] + c * CH * w_steps[3]
     filling = -len(c) % 8
     steps = np.concatenate([(bits << 32) + distance, np.full(filling + 8, 1 << (32 + BITS))])
+    steps = steps[:: 8 // CH] if seen.planes else steps
     weights = np.column_stack([place, np.minimum(C - c * CH, CH)])
     return steps.astype(np.int64), np.concatenate([weights, np.zeros((filling, 2), np.int64)]).astype(np.int64)
 
@@ -140,7 +156,7 @@ def tables(problem: Problem, places: dict[str, Place]) -> dict[str, np.ndarray]:
     """Borders, steps, and chunks of weights."""
     x = places["x"]
     tile = tile_of(problem, x.view.shape[0])
-    steps, chunks = chunks_of(problem, seen_of(problem, x, tile), tile, places["w"].steps)
+    steps, chunks = chunks_of(problem, seen_of(problem, x, places["out"], tile), tile, places["w"].steps)
     return generic.tables(problem, places) | {"steps": steps, "chunks": chunks}
 
 
@@ -148,7 +164,7 @@ def launches(problem: Problem, places: dict[str, Place]) -> Launches:
     """Weights are packed once; x is copied if it must be."""
     x, samples = places["x"], places["x"].view.shape[0]
     tile = tile_of(problem, samples)
-    seen, total = seen_of(problem, x, tile), places["chunks"].view.shape[0] // 8
+    seen, total = seen_of(problem, x, places["out"], tile), places["chunks"].view.shape[0] // 8
     filters = -(-problem.group_filters // tile.BF) * tile.BF
     packed = Place.room((problem.groups * total * filters * 8 * tile.chunk,), tile.storage)
     places = places | {"packed": packed}
@@ -177,14 +193,13 @@ def _gather(problem: Problem, places: dict[str, Place], tile: Matrix, seen: Seen
     chunks, per = seen.steps[3] // tile.chunk, seen.group // tile.chunk
     pixels, los = prod(seen.spatial) * x.view.shape[0], [lo for lo, _ in problem.pads]
     starts = np.cumsum([lo + hi for lo, hi in problem.pads]).tolist()
-    across = 1 if x.steps[4] == 1 or problem.channels == 1 else 8
     kind = "float32" if tile.split else tile.kind
     borders = generic.has_borders(problem)
     numbers = (
-        pixels, chunks, *seen.spatial, *los, *problem.spatial, *starts[:2], *x.steps, per, C, seen.steps[3], 0, 0,
+        pixels, chunks, *seen.spatial, *los, *problem.spatial, *starts[:2], *x.steps, per, C, seen.steps[3],
     )  # fmt: skip
-    grid = (-(-(-(-pixels // across) * across * chunks) // THREADS), 1, 1)
-    parameters = (problem.x_dtype.name, kind, tile.storage, tile.chunk, borders, across, THREADS)
+    grid = (-(-pixels // (THREADS // 4)), -(-chunks // 16), 1)
+    parameters = (problem.x_dtype.name, kind, tile.storage, tile.chunk, borders, problem.groups > 1, THREADS)
     job = Job("tensor_copies.gather", parameters, grid, (numbers, generic.reals(problem)))
     return Step.of(job, ("x", "scratch", "table" if borders else "w"), places)
 
@@ -192,18 +207,16 @@ def _gather(problem: Problem, places: dict[str, Place], tile: Matrix, seen: Seen
 def _main(problem: Problem, places: dict[str, Place], tile: Matrix, seen: Seen, total: int, filters: int) -> Step:
     out, bias = places["out"], places.get("bias")
     pixels, across = prod(out.view.shape[:4]), filters // tile.BF
-    pixels_down = out.steps[4] < min(
-        step for step, n in zip(out.steps[:4], out.view.shape[:4], strict=True) if n > 1 or step
-    )
+    pixels_down = _pixels_down(out)
     rounded = seen.whose == "scratch" or tile.kind != "tf32"
     parameters = (
         bias.view.dtype.name if bias else "", problem.result.name, problem.activation, problem.overflow, pixels_down,
-        seen.bounded, rounded or tile.split, _vector(problem, out, pixels_down), *tile,
+        seen.bounded, rounded or tile.split, _vector(problem, out, pixels_down), seen.planes, *tile,
     )  # fmt: skip
     numbers = (
         total, pixels, *problem.out_spatial, problem.group_filters, across, filters, *seen.steps, seen.group,
         *problem.stride, *seen.los, *problem.dilation, *seen.spatial, *problem.kernel, *out.steps,
-        bias.steps[0] if bias else 0,
+        bias.steps[0] if bias else 0, seen.channel,
     )  # fmt: skip
     grid = (-(-pixels // tile.BP) * across, 1, problem.groups)
     pointers = (seen.whose, "packed", "bias" if bias else "w", "out", "steps")

@@ -11,7 +11,7 @@ from .. import ops
 from .borders import sampling
 from .kernel import Kernel
 
-PACK_NUMBERS, GATHER_NUMBERS = 7, 23
+PACK_NUMBERS, GATHER_NUMBERS = 7, 21
 
 
 def pack(w: str, kind: str, storage: str, chunk: int, threads: int) -> Kernel:
@@ -38,54 +38,49 @@ def pack(w: str, kind: str, storage: str, chunk: int, threads: int) -> Kernel:
                 values[e] = load(w, at + e * int64(numbers[5])) if there else float32(0)
             store(packed, int64(i) * CH, values)
 
-    return Kernel(packing, ((w, 0), (storage, 0), ("int64", 0), ("int32", PACK_NUMBERS)), THREADS)
+    return Kernel(packing, ((w, 0), (storage, 0), ("int64", 0), ("int32", PACK_NUMBERS)), threads)
 
 
-def gather(x: str, kind: str, storage: str, chunk: int, borders: bool, across: int, threads: int) -> Kernel:
-    """Of x, with its padding, as [n][d][h][w][group][channels], in whole chunks, a thread a chunk.
+def gather(x: str, kind: str, storage: str, chunk: int, borders: bool, grouped: bool, threads: int) -> Kernel:
+    """Of x, with its padding, as [n][d][h][w][group][channels], in whole chunks.
 
-    `across`: so many neighbouring threads have neighbouring pixels; the others chunks of the same pixel. Eight of
-    either are 32 bytes of both, which is what memory is read and written by.
+    A warp has eight neighbouring pixels, and four chunks of them at a time, four times: whatever lies side by side in
+    x, reads and writes are of 32 bytes at least.
     """
     load, store, sample = ops.reader(x, "float32"), ops.storing(kind, storage, chunk), sampling(borders)
-    CH, ACROSS, THREADS, divide, int32, int64, float32 = (
-        chunk,
-        across,
-        threads,
-        ops.divide,
-        np.int32,
-        np.int64,
-        np.float32,
-    )
+    CH, PIXELS, GROUPED = chunk, threads // 4, grouped
+    divide, int32, int64, float32 = ops.divide, np.int32, np.int64, np.float32
+
+    def position(at: Any, lo: Any, size: Any, table: Any, first: Any) -> Any:
+        return sample(int64(int32(at - lo)), int64(size), int64(lo), table, int64(first))
+
+    position = ops.device(position)
 
     def gathering(x: Any, scratch: Any, table: Any, numbers: Any, reals: Any) -> None:
-        i = int32(int32(cuda.blockIdx.x) * THREADS + cuda.threadIdx.x)
+        t = int32(cuda.threadIdx.x)
+        pixel = int32(int32(cuda.blockIdx.x) * PIXELS + (t >> 5) * 8 + (t & 7))
         values = cuda.local.array(CH, float32)
-        rest = divide(i, int32(ACROSS))
-        lot = divide(rest, numbers[1])
-        q = int32(rest - lot * numbers[1])
-        pixel = int32(lot * ACROSS + int32(i - rest * ACROSS))
         if pixel < numbers[0]:
             row = divide(pixel, numbers[4])
             plane = divide(row, numbers[3])
             n = divide(plane, numbers[2])
-            d = sample(int64(int32(plane - n * numbers[2] - numbers[5])), int64(numbers[8]), int64(numbers[5]),
-                       table, int64(0))  # fmt: skip
-            h = sample(int64(int32(row - plane * numbers[3] - numbers[6])), int64(numbers[9]), int64(numbers[6]),
-                       table, int64(numbers[11]))  # fmt: skip
-            v = sample(int64(int32(pixel - row * numbers[4] - numbers[7])), int64(numbers[10]), int64(numbers[7]),
-                       table, int64(numbers[12]))  # fmt: skip
+            d = position(int32(plane - n * numbers[2]), numbers[5], numbers[8], table, 0)
+            h = position(int32(row - plane * numbers[3]), numbers[6], numbers[9], table, numbers[11])
+            v = position(int32(pixel - row * numbers[4]), numbers[7], numbers[10], table, numbers[12])
             inside = d >= 0 and h >= 0 and v >= 0
-            g = divide(q, numbers[18])
-            c = int32(int32(q - g * numbers[18]) * CH)
-            at = int64(n) * numbers[13] + d * numbers[14] + h * numbers[15] + v * numbers[16]
-            at += int64(int32(g * numbers[19] + c)) * numbers[17]
-            for e in range(CH):
-                value = float32(reals[0]) if c + e < numbers[19] else float32(0)
-                if inside and c + e < numbers[19]:
-                    value = load(x, at + e * int64(numbers[17]))
-                values[e] = value
-            store(scratch, int64(pixel) * numbers[20] + int64(q) * CH, values)
+            base = int64(n) * numbers[13] + d * numbers[14] + h * numbers[15] + v * numbers[16]
+            for i in range(4):
+                q = int32(int32(cuda.blockIdx.y) * 16 + i * 4 + ((t & 31) >> 3))
+                g = divide(q, numbers[18]) if GROUPED else int32(0)
+                c = int32(int32(q - g * numbers[18]) * CH)
+                at = base + int64(int32(g * numbers[19] + c)) * numbers[17]
+                if q < numbers[1]:
+                    for e in range(CH):
+                        value = float32(reals[0]) if c + e < numbers[19] else float32(0)
+                        if inside and c + e < numbers[19]:
+                            value = load(x, at + e * int64(numbers[17]))
+                        values[e] = value
+                    store(scratch, int64(pixel) * numbers[20] + int64(q) * CH, values)
 
     arguments = ((x, 0), (storage, 0), ("int64", 0), ("int32", GATHER_NUMBERS), ("float64", 3))
-    return Kernel(gathering, arguments, THREADS)
+    return Kernel(gathering, arguments, threads)

@@ -18,7 +18,10 @@ elements. All that is compiled into one kernel is specialised by these factories
     copying(storage, n)               copy(array, at, pointer, offset, there): n elements (4, 8 or 16 bytes) into shared
                                       memory, without registers; zeros where not `there`
     waiting(groups)                   wait(): until all but the last groups of copies of this thread are there
-    matrices(body, kind, size)        step(acc, memory, rows, columns): products of a warp, see below
+    copying_rows(storage, n, count, pitch)
+                                      copy(array, at, pointer, offset, plane, there): `count` of these, places apart
+                                      by `plane` elements, to rows of `pitch`: row e to (at ^ (e & 3) * 8) + e * pitch
+    matrices(body, kind, size, words) step(acc, memory, rows, columns): products of a warp, see below
     unloading(first, n, pitch)        put(array, at, acc): fragments of accumulators, side by side
     lifting(n)                        lift(values, array, at): n float32, all at once
     storing(kind, storage, n)         store(pointer, offset, values): n float32 as neighbours of a kind, all at once
@@ -32,9 +35,10 @@ even), `exponential`, `hyperbolic`, `normal`.
 
 The body of `matrices` is ``body(acc, rows, columns, warp)``, for operands of a kind "tf32", "bf16" or "f16".
 ``rows(offset, flip)`` are four registers, the lane's parts of four matrices of 8 rows of 16 bytes; the lane's row lies
-at (place ^ flip) + offset, in bytes. ``warp.multiply(sums, rows, columns)`` adds products of 16 rows by 8 columns
-(4 and 2 registers; ``mma.m16n8k8`` or ``k16``) to 4 accumulators; `warp.zeros`, `add`, `rounded` (float32 to tf32)
-and `split` (float32 to two tf32) are of a register.
+at (place ^ flip) + offset, in bytes. `columns` are the same, or a word of 32 bits there (`words`).
+``warp.multiply(sums, rows, columns)`` adds products of 16 rows by 8 columns (4 and 2 registers; ``mma.m16n8k8`` or
+``k16``) to 4 accumulators; `warp.zeros`, `add`, `rounded` (float32 to tf32) and `split` (float32 to two tf32) are of a
+register.
 """
 
 from __future__ import annotations
@@ -58,4 +62,5 @@ filling, folding = _face.filling, _face.folding
 putting, taking, unrolled, writer = _face.putting, _face.taking, _face.unrolled, _face.writer
 nearest, shared, sync_warp = _face.nearest, _face.shared, _face.sync_warp
 exponential, hyperbolic, normal = _face.exponential, _face.hyperbolic, _face.normal
-lifting, matrices, storing, unloading = _tensor.lifting, _tensor.matrices, _tensor.storing, _tensor.unloading
+copying_rows, lifting, matrices = _tensor.copying_rows, _tensor.lifting, _tensor.matrices
+storing, unloading = _tensor.storing, _tensor.unloading

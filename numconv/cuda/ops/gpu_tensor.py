@@ -23,7 +23,7 @@ mov.b32 high, $0; sub.f32 $1, $2, high;
 _PAIRS = {"bf16": "cvt.rn.bf16x2.f32 $0, $1, $2;", "f16": "cvt.rn.f16x2.f32 $0, $1, $2;"}
 
 
-def matrices(body: Callable, kind: str, size: int) -> Any:
+def matrices(body: Callable, kind: str, size: int, words: bool = False) -> Any:
     """`size` accumulators of a lane are loaded, updated and stored, as by `unrolled`."""
 
     @intrinsic
@@ -32,7 +32,13 @@ def matrices(body: Callable, kind: str, size: int) -> Any:
             slots = _slots(context, builder, acc, args[0], 0, size)
             values = [builder.load(slot) for slot in slots]
             data = context.make_array(memory)(context, builder, value=args[1]).data
-            body(values, *(_fragments(builder, data, at) for at in args[2:]), _Warp(builder, kind))
+            left, right = (_places(builder, data, at) for at in args[2:])
+            body(
+                values,
+                _fragments(builder, left),
+                (_words if words else _fragments)(builder, right),
+                _Warp(builder, kind),
+            )
             for slot, value in zip(slots, values, strict=True):
                 builder.store(value, slot)
             return context.get_dummy_value()
@@ -42,22 +48,37 @@ def matrices(body: Callable, kind: str, size: int) -> Any:
     return step
 
 
-def _fragments(builder: Any, data: Any, at: Any) -> Callable[[int, int], list]:
-    """Four 8 x 8 matrices of 16-bit words; the lane's row is at (place ^ flip) + offset bytes."""
+def _places(builder: Any, data: Any, at: Any) -> Callable[[int, int], Any]:
+    """The address in shared memory of (place ^ flip) + offset, in bytes."""
     place = builder.gep(data, [builder.sext(at, _INT64)])
-    base = builder.trunc(_address(builder, place, _SHARED), _INT32)
+    flipped = {0: builder.trunc(_address(builder, place, _SHARED), _INT32)}
+
+    def address(offset: int, flip: int) -> Any:
+        if flip not in flipped:
+            flipped[flip] = builder.xor(flipped[0], ir.Constant(_INT32, flip))
+        return builder.add(flipped[flip], ir.Constant(_INT32, offset))
+
+    return address
+
+
+def _fragments(builder: Any, address: Callable) -> Callable[[int, int], list]:
+    """Four 8 x 8 matrices of 16-bit words, of which a lane names a row."""
     function = ir.FunctionType(ir.LiteralStructType([_INT32] * 4), [_INT32])
     text = "ldmatrix.sync.aligned.m8n8.x4.shared.b16 {$0, $1, $2, $3}, [$4];"
     assembly = ir.InlineAsm(function, text, "=r,=r,=r,=r,r,~{memory}", side_effect=True)
-    flipped = {0: base}
 
     def load(offset: int, flip: int) -> list:
-        if flip not in flipped:
-            flipped[flip] = builder.xor(base, ir.Constant(_INT32, flip))
-        found = builder.call(assembly, [builder.add(flipped[flip], ir.Constant(_INT32, offset))])
+        found = builder.call(assembly, [address(offset, flip)])
         return [builder.extract_value(found, i) for i in range(4)]
 
     return load
+
+
+def _words(builder: Any, address: Callable) -> Callable[[int, int], Any]:
+    """A word of 32 bits."""
+    function = ir.FunctionType(_INT32, [_INT32])
+    assembly = ir.InlineAsm(function, "ld.shared.b32 $0, [$1];", "=r,r,~{memory}", side_effect=True)
+    return lambda offset, flip: builder.call(assembly, [address(offset, flip)])
 
 
 class _Warp:
@@ -96,6 +117,34 @@ class _Warp:
         builder = self._builder
         found = builder.call(self._split, [builder.bitcast(word, _FLOAT)])
         return builder.extract_value(found, 0), builder.bitcast(builder.extract_value(found, 1), _INT32)
+
+
+def copying_rows(storage: str, n: int, count: int, pitch: int) -> Any:
+    """As `copying`, `count` times from places `plane` apart; row e goes to (at ^ (e & 3) * 8) + e * pitch."""
+    kind = numba_type(storage)
+    size = n * kind.bitwidth // 8
+    text = f"cp.async.{'cg' if size == 16 else 'ca'}.shared.global [$0], [$1], {size}, $2;"
+    assembly = ir.InlineAsm(
+        ir.FunctionType(ir.VoidType(), [_INT32, _INT64, _INT32]), text, "r,l,r,~{memory}", side_effect=True
+    )
+
+    @intrinsic
+    def copy(typing: Any, array: Any, at: Any, pointer: Any, offset: Any, plane: Any, there: Any) -> tuple:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            target = _places(builder, context.make_array(array)(context, builder, value=args[0]).data, args[1])
+            item_bytes = ir.Constant(_INT64, kind.bitwidth // 8)
+            source = builder.ptrtoint(_global(builder, builder.gep(args[2], [args[3]])), _INT64)
+            step = builder.mul(args[4], item_bytes)
+            given = builder.select(args[5], ir.Constant(_INT32, size), ir.Constant(_INT32, 0))
+            for e in range(count):
+                place = target(e * pitch * kind.bitwidth // 8, (e & 3) * kind.bitwidth)
+                builder.call(assembly, [place, source, given])
+                source = builder.add(source, step)
+            return context.get_dummy_value()
+
+        return types.void(array, types.int32, types.CPointer(kind), types.int64, types.int64, types.boolean), generate
+
+    return copy
 
 
 def unloading(first: int, n: int, pitch: int) -> Any:

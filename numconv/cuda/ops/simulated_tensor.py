@@ -9,19 +9,20 @@ from typing import Any
 import numpy as np
 
 from .simulated import Pointer
+from .simulated_copies import copying
 
 _lock = threading.Lock()
 
 
-def matrices(body: Callable, kind: str, size: int) -> Callable:
+def matrices(body: Callable, kind: str, size: int, words: bool = False) -> Callable:
     """Values of a body are arrays of 32 lanes: registers of 32 bits, or accumulators."""
 
     def step(acc: np.ndarray, memory: np.ndarray, rows: int, columns: int) -> None:
         def all_lanes(given: list) -> np.ndarray:
             values = list(np.array([lane[0] for lane in given]).T.copy())
-            places = (np.array([lane[i] for lane in given], np.int64) * memory.itemsize for i in (1, 2))
+            left, right = (np.array([lane[i] for lane in given], np.int64) * memory.itemsize for i in (1, 2))
             with np.errstate(all="ignore"):
-                body(values, *(_fragments(memory, place) for place in places), _Warp(kind))
+                body(values, _fragments(memory, left), (_words if words else _fragments)(memory, right), _Warp(kind))
             return np.array(values).T
 
         acc[:size] = _together(all_lanes, (acc[:size].copy(), rows, columns))
@@ -57,8 +58,23 @@ def _fragments(memory: np.ndarray, places: np.ndarray) -> Callable[[int, int], l
         first = (places ^ flip) + offset
         if (first % 16).any() or first.min() < 0 or first.max() > len(data) - 16:
             raise IndexError(f"rows of 16 bytes at {first} of {len(data)}")
+        if any(len(set(first[i : i + 8] // 16 % 8)) < 8 for i in range(0, 32, 8)):
+            raise IndexError(f"rows at {first}, of which two are in the same banks")
         rows = data[first[:, None] + np.arange(16)].view(np.uint32)
         return [rows[8 * i : 8 * i + 8].ravel() for i in range(4)]
+
+    return load
+
+
+def _words(memory: np.ndarray, places: np.ndarray) -> Callable[[int, int], np.ndarray]:
+    """Of 32 bits; no two lanes ask the same bank for different ones."""
+    data = memory.view(np.uint32)
+
+    def load(offset: int, flip: int) -> np.ndarray:
+        first = ((places ^ flip) + offset) // 4
+        if first.min() < 0 or first.max() >= len(data) or len(set(first % 32)) < 32:
+            raise IndexError(f"words at {first} of {len(data)}")
+        return data[first]
 
     return load
 
@@ -116,6 +132,19 @@ def _bf16(values: np.ndarray) -> np.ndarray:
     bits = values.view(np.uint32)
     rounded = (bits + np.uint32(0x7FFF) + (bits >> np.uint32(16) & np.uint32(1))) >> np.uint32(16)
     return np.where(np.isnan(values), np.uint32(0x7FFF), rounded).astype(np.uint16)
+
+
+def copying_rows(storage: str, n: int, count: int, pitch: int) -> Callable:
+    """One after the other."""
+    one = copying(storage, n)
+
+    def copy(array: np.ndarray, at: int, pointer: Pointer, offset: int, plane: int, there: bool) -> None:
+        if at % n or at % 32 + n > 32 or pitch % 32:
+            raise IndexError(at)
+        for e in range(count):
+            one(array, (int(at) ^ (e & 3) * 8) + e * pitch, pointer, offset + e * plane, there)
+
+    return copy
 
 
 def unloading(first: int, n: int, pitch: int) -> Callable:
