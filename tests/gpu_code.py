@@ -19,6 +19,7 @@ class Code(NamedTuple):
     stack: int
     counts: Counter
     loops: list
+    warnings: list
 
     def share(self, *names):
         """The largest share of the named instructions in a loop without loops inside, of those that have most."""
@@ -39,7 +40,8 @@ def code_of(arch, factory, *parameters):
     found = {name: int(n) for n, name in re.findall(r"(\d+) bytes (stack frame|spill stores|spill loads)", log)}
     registers = int(re.search(r"Used (\d+) registers", log)[1])
     spilled = found["spill stores"] + found["spill loads"]
-    return Code(registers, spilled, found["stack frame"], *_counted(_disassembled(binary)))
+    warnings = re.findall(r"\(C\d+\).*", log)
+    return Code(registers, spilled, found["stack frame"], *_counted(_disassembled(binary)), warnings)
 
 
 def _disassembled(binary):

@@ -46,7 +46,8 @@ def linked(arch: tuple[int, int], text: str) -> tuple[bytes, str]:
     """(code, what the compiler says of registers and memory) of PTX."""
     from cuda.core import Linker, LinkerOptions, ObjectCode
 
-    options = LinkerOptions(arch=f"sm_{arch[0]}{arch[1]}", verbose=True)
+    suffix = "a" if f".target sm_{arch[0]}{arch[1]}a" in text else ""
+    options = LinkerOptions(arch=f"sm_{arch[0]}{arch[1]}{suffix}", verbose=True)
     linker = Linker(ObjectCode.from_ptx(text.encode()), options=options)
     code = linker.link("cubin").code
     return bytes(code), linker.get_info_log()
@@ -56,9 +57,9 @@ def ptx(arch: tuple[int, int], kernel: Kernel) -> str:
     """PTX of a kernel. Sums are as written: nothing is contracted or reordered but what `ops` fuses."""
     from numba import cuda
 
-    bounds = (kernel.threads, kernel.blocks)
+    bounds, target = (kernel.threads, kernel.blocks), (*arch, "a") if kernel.specific else arch
     text, _ = cuda.compile(
-        kernel.function, signature(kernel), device=False, abi="numba", output="ptx", cc=arch, launch_bounds=bounds
+        kernel.function, signature(kernel), device=False, abi="numba", output="ptx", cc=target, launch_bounds=bounds
     )
     return text
 

@@ -85,6 +85,17 @@ def prepare(step: Step, device: int) -> Launch:
         return last(step.job, device)
 
 
+@lru_cache(maxsize=64)
+def capability(device: int) -> tuple[int, int]:
+    """The architecture of a device; in the simulator the latest for which there are kernels."""
+    if simulated():
+        return 9, 0
+    from cuda.core import Device
+
+    found = Device(device).compute_capability
+    return found.major, found.minor
+
+
 def wait(stream: int, device: int) -> None:
     """Until all that was queued is done."""
     if not simulated():
@@ -187,10 +198,9 @@ def _by_core(job: Job, device: int) -> Launch:
 @lru_cache(maxsize=4096)
 def _loaded(device: int, factory: str, *parameters: Parameter) -> tuple[Any, Any]:
     """(the kernel on a device, what it was made of)."""
-    from cuda.core import Device, ObjectCode
+    from cuda.core import ObjectCode
 
-    arch = Device(device).compute_capability
-    entry, code = compiler.cubin((arch.major, arch.minor), factory, *parameters)
+    entry, code = compiler.cubin(capability(device), factory, *parameters)
     loaded, kernel = ObjectCode.from_cubin(code).get_kernel(entry), compiler.make(factory, *parameters)
     _allow(loaded.handle, kernel.dynamic, device)
     _REGISTERS[device, factory, *parameters] = _registers(loaded.handle, device)

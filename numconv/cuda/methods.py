@@ -1,4 +1,7 @@
-"""Kernels by preference: the first that computes a problem, as it lies in memory, is taken. All give the same bits."""
+"""Kernels by preference: the first that computes a problem, as it lies in memory, is taken.
+
+All give the same bits, but those that compute with less precision, where that is permitted.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,16 @@ from typing import Protocol
 import numpy as np
 
 from .._problem import Problem
-from . import dense, generic, probes, stencil, tensor
-from .launch import Launches
+from . import dense, generic, probes, stencil, tensor, warpgroup
+from .launch import Launches, capability
 from .places import Place
 
 
 class Method(Protocol):
-    """What the module of a kernel has; also ``features(problem)``, if it needs any of `probes.PROBES`."""
+    """What the module of a kernel has; also ``features(problem)``, if it needs any of `probes.PROBES`.
+
+    `CAPABILITY`, if it is there, is the only architecture that it is for.
+    """
 
     def refusal(self, problem: Problem, x: Place, out: Place) -> str:
         """Why it does not compute a problem: "(it computes) only ..."; "" if it does."""
@@ -25,7 +31,9 @@ class Method(Protocol):
         """What is queued; `places` are canonical: x, w, out, bias; and tables."""
 
 
-KERNELS: dict[str, Method] = {"stencil": stencil, "tensor": tensor, "dense": dense, "generic": generic}
+KERNELS: dict[str, Method] = {
+    "stencil": stencil, "warpgroup": warpgroup, "tensor": tensor, "dense": dense, "generic": generic,
+}  # fmt: skip
 
 
 def chosen(name: str, problem: Problem, x: Place, out: Place, device: int | None = None) -> str:
@@ -35,9 +43,17 @@ def chosen(name: str, problem: Problem, x: Place, out: Place, device: int | None
     """
     reason = ""
     for kernel, method in KERNELS.items():
-        reason = method.refusal(problem, x, out)
+        reason = method.refusal(problem, x, out) or _elsewhere(method, device)
         if not reason and device is not None and (feature := probes.missing(method, problem, device)):
             reason = f"only where {feature!r} works"
         if not reason:
             return kernel
     raise NotImplementedError(f"{name}: a GPU computes {reason}")
+
+
+def _elsewhere(method: Method, device: int | None) -> str:
+    """Why a device that is not given, or not of the architecture that a method is for, does not compute by it."""
+    only = getattr(method, "CAPABILITY", None)
+    if only is None or (device is not None and only == capability(device)):
+        return ""
+    return f"only on compute capability {only[0]}.{only[1]}"

@@ -67,6 +67,8 @@ def only(name):
 
     class Counted:
         refusal, tables = staticmethod(method.refusal), staticmethod(method.tables)
+        features = staticmethod(getattr(method, "features", lambda problem: ()))
+        CAPABILITY = getattr(method, "CAPABILITY", None)
 
         @staticmethod
         def launches(*arguments):

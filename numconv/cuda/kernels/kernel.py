@@ -14,6 +14,7 @@ class Kernel(NamedTuple):
     `arguments`: (dtype, 0) is a pointer to such elements, (dtype, n) a tuple of n numbers, each an argument of its own.
     `threads` of a block; `blocks` that are to fit a multiprocessor, which bounds the registers;
     `dynamic`: bytes of shared memory of a block beside what the function declares (`ops.dynamic`).
+    `specific`: for one architecture alone (sm_90a), whose instructions no later one has.
     """
 
     function: Callable
@@ -21,6 +22,7 @@ class Kernel(NamedTuple):
     threads: int
     blocks: int = 1
     dynamic: int = 0
+    specific: bool = False
 
 
 def storage_of(dtype: str) -> str:

@@ -26,6 +26,22 @@ elements. All that is compiled into one kernel is specialised by these factories
     lifting(n)                        lift(values, array, at): n float32, all at once
     storing(kind, storage, n)         store(pointer, offset, values): n float32 as neighbours of a kind, all at once
 `commit`: a group of copies ends. What was waited for is seen by other threads behind a barrier.
+
+Products of *warpgroups*, 128 threads (`kind`: bf16, f16 or tf32; `memory`: dynamic, of uint8):
+
+    descriptor(memory, at)            of an operand: rows of 128 bytes of K from byte `at` on, swizzled
+    multiplying(kind, N, pairs)       product(acc, a, b): 64 x N sums, 128 bytes of K, begun, a group of its own; the
+                                      operands of each pair lie so many bytes behind a and b
+    finished(groups)                  wait(): until all but the last groups of products have read their operands
+    settling(N)                       settle(acc): until all are finished; nothing else touches accumulators before
+    spreading(N, first, down, right)  spread(array, at, acc): this thread's sums, acc[first] on; steps of rows, columns
+    gathering(n, pitch)               gather(memory, at, pointer, origins, piece, there): 16 bytes n times, from piece
+                                      origins[i] + piece on to byte at + i*pitch; zeros where not `there`
+    streaming(n, pitch)               stream(memory, at, pointer, offset): the same, `pitch` bytes apart on both sides
+    fetching(storage, first, n)       fetch(values, pointer, offset): n elements as float32 in one load
+    pouring(kind, part)               pour(pointer, offset, values): 16 bytes of rounded values, or of what is left
+`fence_copies`: copies of this thread that were waited for are seen by products behind a barrier.
+
 `sync_warp` (which all threads of a block have to call), `divide` (int32 that are not negative), `nearest` (half to
 even), `exponential`, `hyperbolic`, `normal`.
 
@@ -49,18 +65,13 @@ from typing import Any
 from ..extra import simulated
 
 SIMULATED = simulated()
-_FACE = "simulated" if SIMULATED else "gpu"
-_face: Any = import_module(f".{_FACE}", __package__)
-_copies: Any = import_module(f".{_FACE}_copies", __package__)
-_tensor: Any = import_module(f".{_FACE}_tensor", __package__)
+_PARTS = ("", "_copies", "_tensor", "_warpgroup")
+_faces = [import_module(f".{'simulated' if SIMULATED else 'gpu'}{part}", __package__) for part in _PARTS]
 
-commit, copying, dynamic, waiting = _copies.commit, _copies.copying, _copies.dynamic, _copies.waiting
-device, divide, multiply_add, placing, reader = (
-    _face.device, _face.divide, _face.multiply_add, _face.placing, _face.reader,
-)  # fmt: skip
-filling, folding = _face.filling, _face.folding
-putting, taking, unrolled, writer = _face.putting, _face.taking, _face.unrolled, _face.writer
-nearest, shared, sync_warp = _face.nearest, _face.shared, _face.sync_warp
-exponential, hyperbolic, normal = _face.exponential, _face.hyperbolic, _face.normal
-copying_rows, lifting, matrices = _tensor.copying_rows, _tensor.lifting, _tensor.matrices
-storing, unloading = _tensor.storing, _tensor.unloading
+
+def __getattr__(name: str) -> Any:
+    """What the first of the parts has that has it."""
+    for face in _faces:
+        if hasattr(face, name):
+            return getattr(face, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -86,7 +86,7 @@ def unrolled(body: Callable, scalar: str, size: int, fresh: bool = False) -> Cal
 
 
 def shared(scalar: str, size: int) -> Callable:
-    """One array for all threads of a block, full of NaN."""
+    """One array for all threads of a block, full of NaN, or of ones."""
     name = object()
 
     def array() -> np.ndarray:
