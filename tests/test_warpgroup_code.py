@@ -4,6 +4,7 @@ import pytest
 
 from numconv.cuda import warpgroup
 from numconv.cuda.compile import make
+from numconv.cuda.launch import Job
 
 from .test_cuda_code import FIRST, REGISTERS, compiled, launches_of, named
 
@@ -59,3 +60,13 @@ def test_operands(precision, layout):
         assert code.counts["STG.128"] == code.counts["STG"] == (2 if precision == "3xtf32" else 1)
         assert code.counts["CALL"] == 0
     assert (code.counts["LDG.128"] > 0) == (not layout)
+
+
+@pytest.mark.parametrize("kind", ["f16", "tf32"])
+def test_probe(kind):
+    """The same instructions as those of the kernel."""
+    code = compiled(ARCH, Job("warpgroup_probe.product", (kind,), (1, 1, 1), ()))
+    assert not code.warnings
+    assert code.counts["HGMMA"] == 4
+    assert code.counts["LDGSTS.128"] == 12
+    assert code.counts["FENCE"] == 1

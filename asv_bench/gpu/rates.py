@@ -63,6 +63,6 @@ def product_rate(kind: str, blocks: int = 1056, rounds: int = 256) -> float:
     out = cuda.device_array(blocks * THREADS, np.float32)
     address = out.__cuda_array_interface__["data"][0]
     config = LaunchConfig(grid=(blocks, 1, 1), block=(THREADS, 1, 1), shmem_size=kernel.dynamic)
-    time = milliseconds(lambda: launch(_stream(0), config, loaded, address, np.int32(rounds)))
+    time = milliseconds(lambda: launch(_stream(0, 0), config, loaded, address, np.int32(rounds)))
     operations = 2 * 16 * 8 * DEPTH[kind] * TILES[0] * TILES[1] * TURNS
     return 1e3 * operations * rounds * THREADS // 32 * blocks / time

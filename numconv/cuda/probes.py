@@ -47,8 +47,28 @@ def _copies(x: np.ndarray) -> np.ndarray:
     return np.concatenate([one[np.arange(32) ^ 1], np.concatenate([one, two, four])[at ^ 8]])
 
 
-PROBES: dict[str, Probe] = {"copies": Probe("probes.copies", _numbers, _copies)}
-"""By feature."""
+def _warpgroup(kind: str) -> Probe:
+    """Whole numbers, of which any two orders differ; sums are exact."""
+    dtype, (M, N) = np.dtype(np.float16 if kind == "f16" else np.float32), (128, 256)
+
+    def given() -> np.ndarray:
+        values = np.random.default_rng(1).integers(-8, 9, (M + N, 32 if kind == "tf32" else 64)).astype(dtype)
+        return values.view(np.uint16)[:, 1::2].copy().view(np.uint8) if kind == "bf16" else values.view(np.uint8)
+
+    def expected(x: np.ndarray) -> np.ndarray:
+        if kind == "bf16":
+            x = (x.view(np.uint16).astype(np.uint32) << 16).view(np.uint8)
+        values = x.view(dtype).astype(np.float32)
+        return values[:M] @ values[M:].T
+
+    return Probe("warpgroup_probe.product", given, expected, (kind,))
+
+
+PROBES: dict[str, Probe] = {
+    "copies": Probe("probes.copies", _numbers, _copies),
+    **{f"wgmma {kind}": _warpgroup(kind) for kind in ("bf16", "f16", "tf32")},
+}
+"""By feature; those of wgmma are of compute capability 9.0."""
 
 
 def missing(method: Any, problem: Problem, device: int) -> str:

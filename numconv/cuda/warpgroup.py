@@ -83,6 +83,11 @@ def refusal(problem: Problem, x: Place, out: Place) -> str:
     return ""
 
 
+def features(problem: Problem) -> tuple[str, ...]:
+    """What is tried on a device before."""
+    return "copies", f"wgmma {kind_of(problem)}"
+
+
 def kind_of(problem: Problem) -> str:
     """What is multiplied: products of float16 are exact whatever is permitted."""
     if problem.x_dtype == problem.w_dtype == np.float16:
