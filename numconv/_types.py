@@ -239,7 +239,7 @@ def lies_on_gpu(value: Any) -> bool:
     try:
         if isinstance(there := getattr(value, "is_cuda", None), bool):  # PyTorch, without what its interface takes
             return there
-        if hasattr(value, "__cuda_array_interface__"):
+        if hasattr(value, "__cuda_ndarray__") or hasattr(value, "__cuda_array_interface__"):  # the former: Numba's
             return True
         place = getattr(value, "__dlpack_device__", None)
         return callable(place) and int(place()[0]) in _DLPACK_GPU

@@ -1,183 +1,194 @@
-"""Versions, rates, tests, the table against peers, overhead: printed, and kept in results/gpu.json and the README.
+"""Versions, rates, overhead, tests and the table beside peers: printed, in results/gpu.json, and in the README.
 
-Exit status 2, with the reason, where there is no GPU. What a peer or tool that is missing would have given is left out.
+    python -m asv_bench.gpu [--only WORD ...] [--budget SECONDS]
+
+Exit status 2, with the reason, where there is no GPU. What a peer, tool or kernel that is missing would have given is a
+line; what was found is written after each step, and survives whatever ends the next.
 """
 
+import argparse
 import json
+import os
 import platform
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-import numconv
 from numconv.cuda import extra
 
-from .workloads import EVERY, Workload
+from .apart import Apart
+from .workloads import EVERY
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "asv_bench" / "results" / "gpu.json"
 MARKS = "<!-- gpu table: begin -->\n", "<!-- gpu table: end -->\n"
-SECONDS = 450
-"""After which nothing more is begun."""
-PACKAGES = ("numconv", "numpy", "numba", "numba-cuda", "cuda-core", "cuda-bindings", "nvidia-nvvm", "nvidia-nvjitlink")
-COLUMNS = ("torch", "torch channels_last"), ("torch tf32", "torch tf32 channels_last"), ("cupy",)
-CONV = {1: numconv.plan_conv1d, 2: numconv.plan_conv2d, 3: numconv.plan_conv3d}
+HERE = "asv_bench.gpu"
+BUDGET = 450
+"""Seconds after which nothing more is begun."""
+TESTS, COMPILED, CHECKED, ROW = 150, 60, 40, 14
+"""Seconds that tests, compiling, the sanitizer and a row of the table have at most."""
+STEPS = {
+    "copy bandwidth": "measure.copy_bandwidth",
+    "rates": "measure.rates",
+    "overhead": "overhead.of_calls",
+    "graphs": "overhead.of_graphs",
+}
+STEP, RESTARTS = 40, 4
+"""Seconds of one of these; processes that a row may take."""
 
 
 class Run:
-    """What was found so far, and how long it took."""
+    """What was found so far, in how much of the time that there is."""
 
-    def __init__(self) -> None:
-        self.begin, self.found = monotonic(), {"date": datetime.now(UTC).isoformat(timespec="seconds")}
+    def __init__(self, budget: float, only: list[str]) -> None:
+        self.begin, self.budget, self.only = monotonic(), budget, only
+        self.found: dict[str, Any] = {"date": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": {}}
 
-    def attempt(self, name: str, step: Callable[[], Any]) -> Any:
+    def left(self) -> float:
+        """Seconds."""
+        return self.budget - (monotonic() - self.begin)
+
+    def attempt(self, name: str, step: Callable[[], Any], least: float = 0) -> Any:
         """The result of a step, kept under its name; a line instead of a trace where it fails."""
-        if monotonic() - self.begin > SECONDS:
+        if self.only and not any(word in name for word in self.only):
+            return None
+        begin = monotonic()
+        if self.left() <= least:
             self.found[name] = "left out: no time"
         else:
             try:
                 self.found[name] = step()
             except Exception as error:
                 self.found[name] = f"failed: {type(error).__name__}: {error}".splitlines()[0][:300]
-        print(f"{name}: {self.found[name]}", flush=True)
+        self.found["seconds"][name] = round(monotonic() - begin, 1)
+        print(f"[{monotonic() - self.begin:5.0f} s] {name}: {json.dumps(self.found[name])}", flush=True)
+        keep(self.found)
         return self.found[name]
 
 
-def about() -> dict[str, str]:
+def about() -> dict[str, Any]:
     """Versions of all that takes part, and the device."""
-    from numba import cuda
+    from numconv.cuda import about
 
     from .peers import versions
 
-    found = {"python": platform.python_version(), "device": _text(cuda.get_current_device().name)}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "missing"
-    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    found = {"python": platform.python_version(), "cpus": os.cpu_count(), **about.about(), **versions()}
+    query = ["nvidia-smi", "--query-gpu=name,driver_version,clocks.sm,clocks.mem,power.limit", "--format=csv,noheader"]
     if shutil.which(query[0]):
-        found["driver"] = subprocess.run(query, capture_output=True, text=True, timeout=30).stdout.strip()
-    return found | versions()
-
-
-def tests() -> str:
-    """The last line of the tests that need a GPU."""
-    return _last_line(["-m", "pytest", "-q", "-n", "0", "tests/test_cuda.py", "-k", "on_a_gpu"], 150)
-
-
-def sanitizer() -> str:
-    """As `tests`, of one kernel, with every access to memory checked."""
-    tool = shutil.which("compute-sanitizer")
-    if tool is None:
-        return "compute-sanitizer is not installed"
-    return _last_line(["-m", "pytest", "-q", "-n", "0", "tests/cuda/stencil.py", "-k", "widths"], 60, tool)
-
-
-def _last_line(arguments: list[str], seconds: int, *before: str) -> str:
-    result = subprocess.run(
-        [*before, sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=seconds
-    )
-    lines = (result.stdout + result.stderr).strip().splitlines() or ["nothing"]
-    return f"exit status {result.returncode}: {lines[-1]}"
-
-
-def measured(workload: Workload) -> dict[str, Any]:
-    """Milliseconds by library; of ours also TFLOP/s and GB/s."""
-    from numba import cuda
-
-    from . import peers
-    from .measure import milliseconds
-
-    x, w = workload.arrays()
-    plan = CONV[workload.ndim](
-        x.shape, w, padding="same_lower", data_format="channels_first", device="cuda", **workload.options
-    )
-    given = cuda.to_device(x)
-    out = plan(given)
-    time = milliseconds(lambda: plan(given, out=out))
-    result = tuple(out.shape)
-    found: dict[str, Any] = {
-        "numconv": time, "bound": workload.bound, "target": workload.target,
-        "tflops": workload.flops(result) / time / 1e9, "gbytes": workload.moved_bytes(result) / time / 1e6,
-    }  # fmt: skip
-    for library in (peers.by_torch, peers.by_cupy):
-        try:
-            for name, call in library(workload, x, w).items():
-                found[name] = milliseconds(call)
-        except Exception as error:
-            found[library.__name__] = f"{type(error).__name__}: {error}".splitlines()[0][:120]
+        found["nvidia-smi"] = subprocess.run(query, capture_output=True, text=True, timeout=30).stdout.strip()
     return found
 
 
-def table(found: dict[str, Any]) -> list[str]:
-    """Lines of Markdown: ours, and how many times as long each peer took in its best layout."""
-    copy = found.get("copy bandwidth")
-    lines = [
-        "| on the GPU | ms | TFLOP/s | of copying | torch | torch, TF32 | CuPy | aim |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for workload in EVERY:
-        row = found.get(workload.name)
-        if not isinstance(row, dict):
-            continue
-        share = f"{row['gbytes'] * 1e9 / copy:.0%}" if isinstance(copy, float) else ""
-        ratios = [_ratio(row, *names) for names in COLUMNS]
-        cells = [workload.name, f"{row['numconv']:.3f}", f"{row['tflops']:.1f}", share, *ratios, workload.target]
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
+def compile_all(seconds: float, names: list[str]) -> dict[str, Any]:
+    """Kernels of all workloads, several at a time; lines of what failed."""
+    from .rows import compiled
+
+    workers = max(1, min(8, (os.cpu_count() or 1) // 2))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"))
+    end = monotonic() + seconds
+    futures = {name: pool.submit(compiled, name) for name in names}
+    found = {}
+    for name, future in futures.items():
+        try:
+            found[name] = future.result(max(end - monotonic(), 0.1))
+        except Exception as error:
+            found[name] = (
+                f"{type(error).__name__}: {error}".splitlines()[0][:200] if str(error) else type(error).__name__
+            )
+    for process in list((pool._processes or {}).values()):
+        process.terminate()
+    pool.shutdown(wait=False, cancel_futures=True)
+    return {name: reason for name, reason in found.items() if reason}
 
 
-def _ratio(row: dict[str, Any], *names: str) -> str:
-    times = [row[name] for name in names if isinstance(row.get(name), float)]
-    return f"{min(times) / row['numconv']:.2f}x" if times else ""
+def row(apart: Apart, name: str, left: Callable[[], float]) -> dict[str, Any]:
+    """The parts of a row; where the process is lost, a new one goes on behind what it was lost with."""
+    found: dict[str, Any] = {}
+    for _ in range(RESTARTS):
+        trying = ""
+        try:
+            for trying, value in apart.parts(f"{HERE}.rows.of_name", name, list(found), seconds=max(left(), 1)):
+                if value is not None:
+                    found[trying] = value
+                if left() <= 0:
+                    apart.close()
+                    return found | {"left out": "no time for more"}
+            return found
+        except RuntimeError as error:
+            found[trying or "all"] = str(error)
+            if not trying or left() <= 0:
+                break
+    return found
+
+
+def keep(found: dict[str, Any]) -> None:
+    """The file of figures."""
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def write(found: dict[str, Any]) -> None:
-    """The file of figures, and the README's table where it has the marks."""
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    """The README's table, where it has the marks."""
+    from .table import lines
+
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
     if all(mark in text for mark in MARKS):
         before, after = text.split(MARKS[0])[0], text.split(MARKS[1])[1]
-        device = found["about"].get("device", "a GPU") if isinstance(found.get("about"), dict) else "a GPU"
-        lines = [*table(found), "", f"{found['date'][:10]}, {device}: `python -m asv_bench.gpu`.", ""]
-        readme.write_text(before + MARKS[0] + "\n".join(lines) + MARKS[1] + after, encoding="utf-8")
+        about = found.get("about")
+        device = about.get("cuda:0", "a GPU") if isinstance(about, dict) else "a GPU"
+        table = [*lines(found), "", f"{found['date'][:10]}, {device}: `python -m asv_bench.gpu`.", ""]
+        readme.write_text(before + MARKS[0] + "\n".join(table) + MARKS[1] + after, encoding="utf-8")
 
 
-def main() -> int:
-    """Run all steps."""
+def steps(run: Run) -> None:
+    """All of them, what matters first."""
+    from . import tests
+
+    apart = Apart()
+    run.attempt("about", about)
+    for name, function in STEPS.items():
+        run.attempt(name, partial(apart.call, f"{HERE}.{function}", seconds=STEP))
+    names = [w.name for w in EVERY if not run.only or any(word in w.name for word in run.only)]
+    run.attempt("compiled", partial(compile_all, COMPILED, names))
+    run.attempt("tests", lambda: tests.on_the_gpu(min(TESTS, run.left() - 60)), 60)
+    for workload in EVERY:
+        end = monotonic() + ROW
+        left = lambda end=end: min(end - monotonic(), run.left())  # noqa: E731
+        run.attempt(workload.name, partial(row, apart, workload.name, left))
+    apart.close()
+    run.attempt("sanitizer", lambda: tests.checked(min(CHECKED, run.left())), 5)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the steps."""
+    parser = argparse.ArgumentParser(prog="python -m asv_bench.gpu", description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", default=[], metavar="WORD", help="steps and rows whose names contain one")
+    parser.add_argument("--budget", type=float, default=BUDGET, help="seconds after which nothing more is begun")
+    options = parser.parse_args(arguments)
     if extra.simulated():
         print("asv_bench.gpu: NUMBA_ENABLE_CUDASIM is set; the simulator's times mean nothing")
         return 2
+    os.environ.setdefault("NUMCONV_CUDA_UNTESTED", "1")
     if reason := extra.trouble():
         print(f"asv_bench.gpu: no GPU can be used: {reason}")
         return 2
-    from . import measure
+    from .table import lines
 
-    run = Run()
-    run.attempt("about", about)
-    run.attempt("copy bandwidth", measure.copy_bandwidth)
-    run.attempt("multiply-add rate", measure.multiply_add_rate)
-    run.attempt("overhead", measure.overhead)
-    run.attempt("tests", tests)
-    for workload in EVERY:
-        run.attempt(workload.name, lambda workload=workload: measured(workload))
-    run.attempt("sanitizer", sanitizer)
-    print("\n".join(table(run.found)))
-    write(run.found)
+    run = Run(options.budget, options.only)
+    steps(run)
+    print("\n".join(lines(run.found)))
+    if not options.only:
+        write(run.found)
     return 0
-
-
-def _text(name: Any) -> str:
-    return name.decode() if isinstance(name, bytes) else str(name)
 
 
 if __name__ == "__main__":

@@ -1,40 +1,51 @@
-"""Times on the GPU's own clock, and what the hardware gives: bandwidth, rate of multiply-adds, overhead of a call."""
+"""Times on the GPU's own clock, and what the hardware gives: bandwidth, rate of multiply-adds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from statistics import median
-from time import perf_counter
+from typing import Any
 
 import numpy as np
 from numba import cuda
 
-import numconv
+SECONDS = 0.12
+"""On a workload and library, all series together."""
+SERIES = 5
+BEYOND_CACHE_BYTES = 256 << 20
+"""Memory that calls in turn use where bytes bound them: several times the second-level cache of an H200, of 60 MB."""
 
-SECONDS = 0.4
-"""On a workload and library."""
 
-
-def milliseconds(call: Callable[[], object]) -> float:
-    """The median of five series of calls, queued one after the other on the default stream."""
-    for _ in range(3):
+def milliseconds(calls: Callable[[], object] | Sequence[Callable[[], object]]) -> float:
+    """The median of five series of calls in turn, queued one after the other on the default stream."""
+    calls = [calls] if callable(calls) else list(calls)
+    for call in (*calls, *calls):
         call()
-    once = _series(call, 1)
-    count = max(1, min(1000, int(SECONDS * 200 / max(once, 1e-3))))
-    return median(_series(call, count) for _ in range(5))
+    once = _series(calls, len(calls))
+    count = max(len(calls), min(500, int(SECONDS * 1000 / SERIES / max(once, 1e-3))))
+    return median(_series(calls, count) for _ in range(SERIES))
 
 
-def _series(call: Callable[[], object], count: int) -> float:
+def _series(calls: Sequence[Callable[[], object]], count: int) -> float:
     begin, end = cuda.event(), cuda.event()
     begin.record()
-    for _ in range(count):
-        call()
+    for i in range(count):
+        calls[i % len(calls)]()
     end.record()
     end.synchronize()
     return begin.elapsed_time(end) / count
 
 
+def copies_of(moved_bytes: int, bound: str) -> int:
+    """How many copies of its arrays a workload takes in turn."""
+    return max(1, min(8, -(-BEYOND_CACHE_BYTES // moved_bytes))) if bound == "bytes" else 1
+
+
 def copy_bandwidth(n: int = 1 << 28) -> float:
     """Bytes a second, read and written, of a copy within the device's memory."""
-    source, target = cuda.device_array(n, np.float32), cuda.device_array(n, np.float32)
+    source, target = (
+        cuda.to_device(np.resize(np.arange(1 << 20, dtype=np.float32), n)),
+        cuda.device_array(n, np.float32),
+    )
     return 2e3 * 4 * n / milliseconds(lambda: target.copy_to_device(source))
 
 
@@ -56,17 +67,16 @@ def multiply_add_rate(blocks: int = 1056, rounds: int = 8192) -> float:
     return 1e3 * 2 * 8 * rounds * 256 * blocks / time
 
 
-def overhead(calls: int = 2000) -> dict[str, float]:
-    """Microseconds of the host for a call that queues a small kernel: of a plan, with and without `out`."""
-    x = cuda.to_device(np.ones((1, 1, 64, 64), np.float32))
-    plan = numconv.plan_conv2d(x.shape, np.ones((1, 1, 3, 3), np.float32), data_format="channels_first", device="cuda")
-    out, found = plan(x), {}
-    for name, call in (("plan, out given", lambda: plan(x, out=out)), ("plan", lambda: plan(x))):
-        call()
-        cuda.synchronize()
-        begin = perf_counter()
-        for _ in range(calls):
-            call()
-        found[name] = (perf_counter() - begin) / calls * 1e6
-        cuda.synchronize()
+RATES = ("rates", "rates_double", "rates_warpgroup")
+"""Modules with `rates()`, operations a second by name, of instructions alone."""
+
+
+def rates() -> dict[str, Any]:
+    """Of all instructions that products are made of; a line for a module that fails."""
+    found: dict[str, Any] = {"FFMA": multiply_add_rate()}
+    for name in RATES:
+        try:
+            found |= import_module(f".{name}", __package__).rates()
+        except Exception as error:
+            found[name] = f"{type(error).__name__}: {error}".splitlines()[0][:120]
     return found

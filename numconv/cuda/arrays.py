@@ -266,7 +266,8 @@ def _ordinal() -> Any:
 
 def _always(array: Any) -> bool:
     """Types that are nowhere else."""
-    return hasattr(type(array), "__cuda_array_interface__") or _on_gpu(array)
+    kind = type(array)
+    return hasattr(kind, "__cuda_ndarray__") or hasattr(kind, "__cuda_array_interface__") or _on_gpu(array)
 
 
 NUMBA = _NUMBA = Library(_always, _numba_given, _numba_empty, _numba_stream, _numba_assign, _numba_fetch)

@@ -50,11 +50,14 @@ def test_named_problems(part):
     assert done > 20
 
 
-@pytest.mark.parametrize("seed", range(2 if simulated() else 20))
+@pytest.mark.parametrize("seed", range(2 if simulated() else 6))
 def test_random_problems(seed):
-    """Any layout: views of NumPy are copied with their strides where the device's library can."""
+    """Any layout: views of NumPy are copied with their strides where the device's library can.
+
+    On a GPU nearly each takes a kernel of its own, which is compiled in a second.
+    """
     done = 0
-    for number in range(80 if simulated() else 300):
+    for number in range(80 if simulated() else 50):
         rng = np.random.default_rng([seed, number])
         case = random_case(rng)
         x, w, bias = arrays(case, rng)
@@ -76,7 +79,7 @@ def test_random_problems(seed):
             continue
         assert same_bits(found, expected), (seed, number, case)
         done += 1
-    assert done > 30
+    assert done > 25
 
 
 @pytest.mark.parametrize(("x_dtype", "w_dtype"), [*((d, d) for d in (*FLOATS, "float16", *INTEGERS)), *PAIRS])
