@@ -169,7 +169,9 @@ def test_dense(arch, name, shapes, options):
 
 
 @architectures
-@pytest.mark.parametrize(("feature", "instruction", "count"), [("copies", "LDGSTS", 3)])
+@pytest.mark.parametrize(
+    ("feature", "instruction", "count"), [("copies", "LDGSTS", 3), ("tf32", "HMMA", 2), ("bf16", "HMMA", 2)]
+)
 def test_probes(arch, feature, instruction, count):
     """They have the instructions that they are about."""
     from numconv.cuda import launch, probes

@@ -66,3 +66,8 @@ def product_rate(kind: str, blocks: int = 1056, rounds: int = 256) -> float:
     time = milliseconds(lambda: launch(_stream(0, 0), config, loaded, address, np.int32(rounds)))
     operations = 2 * 16 * 8 * DEPTH[kind] * TILES[0] * TILES[1] * TURNS
     return 1e3 * operations * rounds * THREADS // 32 * blocks / time
+
+
+def rates() -> dict[str, float]:
+    """By kind of operands."""
+    return {f"HMMA {kind}": product_rate(kind) for kind in DEPTH}

@@ -24,7 +24,7 @@ def modules() -> list[str]:
 def on_the_gpu(seconds: float, workers: int = 0) -> dict[str, Any]:
     """By module; what ended before time was up."""
     workers = workers or min(WORKERS, os.cpu_count() or 1)
-    command = ["-m", "pytest", "-q", "-n", str(workers), "--dist", "worksteal", *modules()]
+    command = ["-m", "pytest", "-q", "-W", "default", "-n", str(workers), "--dist", "worksteal", *modules()]
     return _outcomes(command, seconds)
 
 
@@ -37,7 +37,7 @@ def checked(seconds: float) -> dict[str, Any]:
     for what in ("memcheck", "racecheck"):
         for module, *options in SELECTION:
             command = [tool, "--tool", what, "--error-exitcode", "9", "--target-processes", "all", sys.executable]
-            command += ["-m", "pytest", "-q", "-n", "0", f"tests/cuda/{module}", *options]
+            command += ["-m", "pytest", "-q", "-W", "default", "-n", "0", f"tests/cuda/{module}", *options]
             code, lines = _run(command, each, {})
             told = [line for line in lines if "SUMMARY" in line or "passed" in line or "failed" in line]
             found[f"{what} {module}"] = f"exit status {code}: " + " | ".join(told[-3:] or lines[-2:])

@@ -64,11 +64,44 @@ def _warpgroup(kind: str) -> Probe:
     return Probe("warpgroup_probe.product", given, expected, (kind,))
 
 
+def _matrix(kind: str) -> Callable[[], np.ndarray]:
+    """Whole numbers, whose products and sums are exact: 16 rows and 16 columns of 32 bytes, as float32 words."""
+
+    def given() -> np.ndarray:
+        values = np.random.default_rng(5).integers(-8, 9, (32, 8 if kind == "tf32" else 16)).astype(np.float32)
+        if kind == "tf32":
+            values[:16] -= np.sign(values[:16]) * np.float32(2**-13)  # tf32 has 11 bits: rounded, not cut off
+            return values.ravel()
+        halves = values.astype(np.float16) if kind == "f16" else (values.view(np.uint32) >> 16).astype(np.uint16)
+        return np.ascontiguousarray(halves).view(np.float32).ravel()
+
+    return given
+
+
+def _products(kind: str) -> Callable[[np.ndarray], np.ndarray]:
+    """What `kernels.probes.matrices` writes."""
+
+    def expected(words: np.ndarray) -> np.ndarray:
+        if kind == "tf32":
+            values = np.rint(words)
+        elif kind == "f16":
+            values = words.view(np.float16).astype(np.float32)
+        else:
+            values = (words.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+        values = values.reshape(32, -1)
+        return (values[:16] @ values[16:].T).ravel()
+
+    return expected
+
+
+KINDS = ("tf32", "bf16", "f16")
+"""Of operands."""
 PROBES: dict[str, Probe] = {
     "copies": Probe("probes.copies", _numbers, _copies),
-    **{f"wgmma {kind}": _warpgroup(kind) for kind in ("bf16", "f16", "tf32")},
+    **{kind: Probe("probes.matrices", _matrix(kind), _products(kind), (kind,)) for kind in KINDS},
+    **{f"wgmma {kind}": _warpgroup(kind) for kind in KINDS},
 }
-"""By feature; those of wgmma are of compute capability 9.0."""
+"""By feature: copies past registers, with zeros; products of matrices of a kind, of a warp and of a warpgroup."""
 
 
 def missing(method: Any, problem: Problem, device: int) -> str:

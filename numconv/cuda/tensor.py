@@ -57,6 +57,11 @@ def refusal(problem: Problem, x: Place, out: Place) -> str:
     return ""
 
 
+def features(problem: Problem) -> tuple[str, ...]:
+    """What is tried on a device before."""
+    return "copies", kind_of(problem)[0]
+
+
 def _reach(place: Place) -> int:
     """Elements between the first and the last."""
     steps = zip(place.view.shape, place.steps, strict=True)
