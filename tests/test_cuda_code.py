@@ -102,6 +102,16 @@ STENCILS = [
     ("signal 4 channels", ((1, 4, 65536), (8, 4, 16)), {}),
     ("signal depthwise 33", ((1, 22, 512), (44, 1, 33)), {"groups": 22}),
 ]  # fmt: skip
+DEPTHWISE = [
+    ("3x3", ((64, 56, 56, 256), (3, 3, 1, 256)), {"groups": 256}),
+    ("5x5", ((64, 28, 28, 256), (5, 5, 1, 256)), {"groups": 256}),
+    ("7x7 reflect", ((32, 56, 56, 96), (7, 7, 1, 96)), {"groups": 96, "pad_mode": "reflect"}),
+    ("3x3 half", ((64, 56, 56, 256), (3, 3, 1, 256)), {"groups": 256, "x_dtype": "float16", "stride": 2}),
+    ("3x3 double", ((64, 56, 56, 256), (3, 3, 1, 256)), {"groups": 256, "x_dtype": "float64"}),
+    ("1-D, 4 taps", ((8, 4096, 1024), (4, 1, 1024)), {"groups": 1024, "pad_value": 1}),
+    ("first layer", ((8, 224, 224, 3), (3, 3, 3, 32)), {"stride": 2, "activation": "relu"}),
+    ("to bytes", ((8, 56, 56, 64), (3, 3, 4, 64)), {"groups": 16, **BYTES}),
+]  # fmt: skip
 
 
 architectures = pytest.mark.parametrize("arch", ARCHITECTURES, ids=lambda arch: f"sm_{arch[0]}{arch[1]}")
@@ -146,7 +156,7 @@ def test_stencil(arch, name, shapes, options):
     assert kernel == "stencil"
     code = compiled(arch, job)
     shape = methods.stencil.Stencil(*job.parameters[8:])
-    products = shape.KH * shape.KW * shape.C * shape.RF * shape.RH * 8
+    products = shape.weights * shape.TW * shape.rows
     assert code.counts["FFMA"] + code.counts["DFMA"] >= products
     assert code.counts["LDS.128"] >= shape.KH * shape.C
     assert code.counts["CALL"] == 0
@@ -179,3 +189,17 @@ def test_probes(arch, feature, instruction, count):
     probe = probes.PROBES[feature]
     code = compiled(arch, launch.Job(probe.factory, probe.parameters, (1, 1, 1), ()))
     assert code.counts[instruction] == count
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES[1:], ids=["sm_90"])
+@pytest.mark.parametrize(("name", "shapes", "options"), DEPTHWISE, ids=named)
+def test_depthwise(arch, name, shapes, options):
+    """A row of the window in flight while the one before is multiplied; all weights in registers."""
+    kernel, job = job_of(*shapes, padding="same", **options)
+    assert kernel == "depthwise"
+    code = compiled(arch, job)
+    shape = methods.depthwise.Depthwise(*job.parameters[8:])
+    products = shape.weights * shape.TW * shape.rows
+    assert code.counts["FFMA"] + code.counts["DFMA"] >= products
+    assert code.counts["LDS"] == code.counts["CALL"] == 0
+    assert code.registers * shape.T * shape.blocks(job.parameters[3]) <= REGISTERS

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from .._problem import Problem
-from . import dense, generic, probes, stencil, tensor, warpgroup
+from . import dense, depthwise, generic, probes, stencil, tensor, warpgroup
 from .launch import Launches, capability
 from .places import Place
 
@@ -32,7 +32,8 @@ class Method(Protocol):
 
 
 KERNELS: dict[str, Method] = {
-    "stencil": stencil, "warpgroup": warpgroup, "tensor": tensor, "dense": dense, "generic": generic,
+    "stencil": stencil, "depthwise": depthwise, "warpgroup": warpgroup, "tensor": tensor, "dense": dense,
+    "generic": generic,
 }  # fmt: skip
 
 

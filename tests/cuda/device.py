@@ -9,7 +9,7 @@ from numba import cuda
 
 import numconv
 import numconv._calls
-from numconv.cuda import generic, methods, recall, stencil
+from numconv.cuda import depthwise, generic, methods, recall, stencil
 from numconv.cuda.extra import simulated, trouble
 
 from ..problems import any_strides, arrays, poisoned, random_case, same_bits
@@ -26,6 +26,7 @@ if simulated():
 
     install()
     generic.THREADS = stencil.THREADS = 32
+    depthwise.THREADS = (32,)
 
 
 def few(case, size, most=MANY):
@@ -112,6 +113,7 @@ __all__ = [
     "few",
     "forget",
     "only",
+    "poisoned",
     "random_case",
     "same_bits",
     "simulated",

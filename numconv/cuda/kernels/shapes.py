@@ -84,3 +84,63 @@ class Matrix(NamedTuple):
     def stage(self) -> int:
         """Elements of a stage."""
         return (self.BP + self.BF) * 8 * self.chunk
+
+
+class Depthwise(NamedTuple):
+    """What a kernel with filters in lanes is compiled for: the taps, and what a thread has."""
+
+    KH: int
+    KW: int
+    sH: int
+    sW: int
+    dH: int  # 1 where the stride is: rows that are dH apart are neighbours then
+    dW: int
+    C: int  # channels of a group
+    span: int  # channels that the filters of a thread see
+    at_once: int  # of which so many are read at once
+    VEC: int  # filters of a thread
+    TW: int  # columns of a thread
+    LC: int  # threads along filters
+    T: int  # threads of a block
+    many: int  # whether there may be more than one row of the input
+
+    @property
+    def columns(self) -> list[int]:
+        """Those of its window that a thread reads."""
+        return sorted({j * self.sW + kw * self.dW for j in range(self.TW) for kw in range(self.KW)})
+
+    @property
+    def rows(self) -> int:
+        """Rows of results that a row of the input is part of, or is between."""
+        return -(-((self.KH - 1) * self.dH + 1) // self.sH)
+
+    @property
+    def sums(self) -> int:
+        """Of a row."""
+        return self.TW * self.VEC
+
+    @property
+    def weights(self) -> int:
+        """Of a thread."""
+        return self.KH * self.KW * self.C * self.VEC
+
+    def registers(self, item_bytes: int) -> int:
+        """An estimate: sums, weights, two rows of the window, and what addresses take."""
+        columns, loads = len(self.columns), self.span // self.at_once
+        values = (self.rows + self.many) * self.sums + self.weights + (1 + self.many) * columns * self.span
+        return values * (item_bytes // 4) + columns * (3 * loads - 2) + 34
+
+    def blocks(self, compute: str) -> int:
+        """Blocks on a multiprocessor, of four parts with 512 registers for all threads of a number, with some room."""
+        warps = max(int(512 / (self.registers(8 if compute == "float64" else 4) * 1.09)), 2)
+        return 4 * warps * 32 // self.T
+
+    def taps(self, phase: int) -> tuple[list[tuple[int, int]], int]:
+        """((tap row, slot of the row of results) of a row of the input, the slot that has all products then or -1)."""
+        starts = [(kh, phase - kh * self.dH) for kh in range(self.KH)]
+        found = [(kh, start // self.sH % self.rows) for kh, start in starts if start % self.sH == 0]
+        return found, dict(found).get(self.KH - 1, -1)
+
+    def channel(self, i: int, c: int) -> int:
+        """Where in the span channel c of the group of filter i is."""
+        return i * self.span // (self.VEC * self.C) * self.C + c

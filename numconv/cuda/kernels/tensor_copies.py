@@ -19,7 +19,7 @@ def pack(w: str, kind: str, storage: str, chunk: int, threads: int) -> Kernel:
 
     `chunks`: (the place of the first weight, how many there are) of each chunk of a filter.
     """
-    load, look, store = ops.reader(w, "float32"), ops.reader("int64", "int64"), ops.storing(kind, storage, chunk)
+    load, look, store = ops.reader(w, "float32"), ops.reader("int64", "int64"), ops.storing_as(kind, storage, chunk)
     CH, THREADS, divide, int32, int64, float32 = chunk, threads, ops.divide, np.int32, np.int64, np.float32
 
     def packing(w: Any, packed: Any, chunks: Any, numbers: Any) -> None:
@@ -47,7 +47,7 @@ def gather(x: str, kind: str, storage: str, chunk: int, borders: bool, grouped: 
     A warp has eight neighbouring pixels, and four chunks of them at a time, four times: whatever lies side by side in
     x, reads and writes are of 32 bytes at least.
     """
-    load, store, sample = ops.reader(x, "float32"), ops.storing(kind, storage, chunk), sampling(borders)
+    load, store, sample = ops.reader(x, "float32"), ops.storing_as(kind, storage, chunk), sampling(borders)
     CH, PIXELS, GROUPED = chunk, threads // 4, grouped
     divide, int32, int64, float32 = ops.divide, np.int32, np.int64, np.float32
 

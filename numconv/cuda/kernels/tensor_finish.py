@@ -100,7 +100,7 @@ def _writing(
 def _storing(result: str, overflow: str, vector: int) -> Any:
     """Neighbours at once, or one, converted."""
     if vector > 1:
-        return ops.storing({"float16": "f16"}.get(result, result), result, vector)
+        return ops.storing_as({"float16": "f16"}.get(result, result), result, vector)
     convert, whole = converting("float32", result, overflow)
     write = ops.writer(result, whole)
 

@@ -259,6 +259,6 @@ def _writing(result: str, activation: str, overflow: str, vector: int) -> Any:
     store = (
         ops.writer(result, whole)
         if vector == 1
-        else ops.storing("f16" if result == "float16" else "float32", result, vector)
+        else ops.storing_as("f16" if result == "float16" else "float32", result, vector)
     )
     return ops.device(each if vector == 1 else together)

@@ -17,6 +17,18 @@ elements. All that is compiled into one kernel is specialised by these factories
     dynamic(scalar, size, first)      as `shared`, from byte `first` on of the memory that `Kernel.dynamic` asks for
     copying(storage, n)               copy(array, at, pointer, offset, there): n elements (4, 8 or 16 bytes) into shared
                                       memory, without registers; zeros where not `there`
+    guarded(bodies, scalar, size)     micro(acc, a, b, low, high): `unrolled` of arrays in registers, those bodies whose
+                                      numbers lie between
+    loading(storage, scalar, first, n, padded)    load(acc, pointer, offset, there, pad): n neighbours at once; `pad`
+                                      where not `there` (not `padded`: zeros)
+    windowing(storage, scalar, places, loads, n, padded)    window(acc, pointer, offset, at, there, pad): `loads` times
+                                      n neighbours at each offset + at[i], an int32 array in registers
+    locating(offsets, table)          locate(at, first, step, last, size, scale, pointer, start): `at` for positions
+                                      first + step * offset (at most `last`) along an axis: where the samples lie that
+                                      they show, by the table behind its element `start` or without
+    boxing(storage, scalar, sizes)    box(acc, pointer, offset, steps): elements of several axes, the last one fastest
+    storing(storage, scalar, first, n)    store(pointer, offset, acc): n neighbours at once
+    moving(scalar, first, to, n)      move(acc, other): n elements of an array in registers to another
     waiting(groups)                   wait(): until all but the last groups of copies of this thread are there
     copying_rows(storage, n, count, pitch)
                                       copy(array, at, pointer, offset, plane, there): `count` of these, places apart
@@ -24,7 +36,7 @@ elements. All that is compiled into one kernel is specialised by these factories
     matrices(body, kind, size, words) step(acc, memory, rows, columns): products of a warp, see below
     unloading(first, n, pitch)        put(array, at, acc): fragments of accumulators, side by side
     lifting(n)                        lift(values, array, at): n float32, all at once
-    storing(kind, storage, n)         store(pointer, offset, values): n float32 as neighbours of a kind, all at once
+    storing_as(kind, storage, n)      store(pointer, offset, values): n float32 as neighbours of a kind, all at once
 `commit`: a group of copies ends. What was waited for is seen by other threads behind a barrier.
 
 Products of *warpgroups*, 128 threads (`kind`: bf16, f16 or tf32; `memory`: dynamic, of uint8):
@@ -65,7 +77,7 @@ from typing import Any
 from ..extra import simulated
 
 SIMULATED = simulated()
-_PARTS = ("", "_copies", "_tensor", "_warpgroup")
+_PARTS = ("", "_copies", "_vectors", "_tensor", "_warpgroup")
 _faces = [import_module(f".{'simulated' if SIMULATED else 'gpu'}{part}", __package__) for part in _PARTS]
 
 

@@ -188,7 +188,7 @@ def lifting(n: int) -> Any:
     return lift
 
 
-def storing(kind: str, storage: str, n: int) -> Any:
+def storing_as(kind: str, storage: str, n: int) -> Any:
     """store(pointer, offset, values): n float32 as neighbours of a kind (float32, tf32, bf16, f16), all at once."""
 
     @intrinsic

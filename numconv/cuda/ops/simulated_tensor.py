@@ -171,7 +171,7 @@ def lifting(n: int) -> Callable:
     return lift
 
 
-def storing(kind: str, storage: str, n: int) -> Callable:
+def storing_as(kind: str, storage: str, n: int) -> Callable:
     """Aligned, and within bounds."""
     convert = {"tf32": _tf32, "bf16": _bf16, "f16": lambda values: values.astype(np.float16)}.get(kind, np.float32)
 
