@@ -86,7 +86,7 @@ def convolve_arrays(
     if (device is not None or type(x) is not np.ndarray) and on_gpu(name, x, device):
         from .cuda import calls
 
-        return calls.convolve_arrays(name, ndim, x, w, bias, options, device, threads, out)
+        return calls.convolve_arrays(recipe, OPTIONS, name, ndim, x, w, bias, options, device, threads, out)
     x = x if type(x) is np.ndarray else as_array(name, "x", x)
     w = w if type(w) is np.ndarray else as_array(name, "w", w)
     if bias is not None and type(bias) is not np.ndarray:

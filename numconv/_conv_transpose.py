@@ -27,6 +27,7 @@ def conv_transpose1d(
     overflow: str = "raise",
     method: str = "auto",
     precision: str = "ieee",
+    device: str | None = None,
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -70,6 +71,8 @@ def conv_transpose1d(
         As of `conv1d`, for each phase of the stride; one that any phase refuses is refused.
     precision : {"ieee", "3xtf32", "tf32", "bf16"}
         As of `conv1d`: a permission for GPUs.
+    device : {"cpu", "cuda", "cuda:0", ...}, optional
+        By default where x lies; as of `conv2d`.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`, shared among concurrent calls. The result does not
         depend on it.
@@ -128,7 +131,7 @@ def conv_transpose1d(
         method,
         precision,
     )
-    return transpose_arrays("conv_transpose1d", 1, x, w, bias, options, threads, out)
+    return transpose_arrays("conv_transpose1d", 1, x, w, bias, options, device, threads, out)
 
 
 def conv_transpose2d(
@@ -148,6 +151,7 @@ def conv_transpose2d(
     overflow: str = "raise",
     method: str = "auto",
     precision: str = "ieee",
+    device: str | None = None,
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -191,6 +195,8 @@ def conv_transpose2d(
         As of `conv2d`, for each phase of the stride; one that any phase refuses is refused.
     precision : {"ieee", "3xtf32", "tf32", "bf16"}
         As of `conv2d`: a permission for GPUs.
+    device : {"cpu", "cuda", "cuda:0", ...}, optional
+        By default where x lies; as of `conv2d`.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`, shared among concurrent calls. The result does not
         depend on it.
@@ -257,7 +263,7 @@ def conv_transpose2d(
         method,
         precision,
     )
-    return transpose_arrays("conv_transpose2d", 2, x, w, bias, options, threads, out)
+    return transpose_arrays("conv_transpose2d", 2, x, w, bias, options, device, threads, out)
 
 
 def conv_transpose3d(
@@ -277,6 +283,7 @@ def conv_transpose3d(
     overflow: str = "raise",
     method: str = "auto",
     precision: str = "ieee",
+    device: str | None = None,
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -320,6 +327,8 @@ def conv_transpose3d(
         As of `conv3d`, for each phase of the stride; one that any phase refuses is refused.
     precision : {"ieee", "3xtf32", "tf32", "bf16"}
         As of `conv3d`: a permission for GPUs.
+    device : {"cpu", "cuda", "cuda:0", ...}, optional
+        By default where x lies; as of `conv2d`.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`, shared among concurrent calls. The result does not
         depend on it.
@@ -376,4 +385,4 @@ def conv_transpose3d(
         method,
         precision,
     )
-    return transpose_arrays("conv_transpose3d", 3, x, w, bias, options, threads, out)
+    return transpose_arrays("conv_transpose3d", 3, x, w, bias, options, device, threads, out)

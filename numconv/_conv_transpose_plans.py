@@ -29,6 +29,7 @@ def plan_conv_transpose1d(
     overflow: str = "raise",
     method: str = "auto",
     precision: str = "ieee",
+    device: str | None = None,
 ) -> Plan:
     """Prepare `conv_transpose1d` for one shape of sample: methods are chosen and the weights are packed once.
 
@@ -42,7 +43,7 @@ def plan_conv_transpose1d(
         Of x; by default that of w.
     stride, padding, output_padding, dilation, groups, data_format, activation, flip, dtype, overflow : optional
         As of `conv_transpose1d`.
-    method, precision : optional
+    method, precision, device : optional
         As of `conv_transpose1d`.
 
     Returns
@@ -78,7 +79,7 @@ def plan_conv_transpose1d(
         method,
         precision,
     )
-    return make_transpose_plan("plan_conv_transpose1d", 1, x_shape, w, bias, x_dtype, options)
+    return make_transpose_plan("plan_conv_transpose1d", 1, x_shape, w, bias, x_dtype, options, device)
 
 
 def plan_conv_transpose2d(
@@ -99,6 +100,7 @@ def plan_conv_transpose2d(
     overflow: str = "raise",
     method: str = "auto",
     precision: str = "ieee",
+    device: str | None = None,
 ) -> Plan:
     """Prepare `conv_transpose2d` for one shape of sample: methods are chosen and the weights are packed once.
 
@@ -112,7 +114,7 @@ def plan_conv_transpose2d(
         Of x; by default that of w.
     stride, padding, output_padding, dilation, groups, data_format, activation, flip, dtype, overflow : optional
         As of `conv_transpose2d`.
-    method, precision : optional
+    method, precision, device : optional
         As of `conv_transpose2d`.
 
     Returns
@@ -148,7 +150,7 @@ def plan_conv_transpose2d(
         method,
         precision,
     )
-    return make_transpose_plan("plan_conv_transpose2d", 2, x_shape, w, bias, x_dtype, options)
+    return make_transpose_plan("plan_conv_transpose2d", 2, x_shape, w, bias, x_dtype, options, device)
 
 
 def plan_conv_transpose3d(
@@ -169,6 +171,7 @@ def plan_conv_transpose3d(
     overflow: str = "raise",
     method: str = "auto",
     precision: str = "ieee",
+    device: str | None = None,
 ) -> Plan:
     """Prepare `conv_transpose3d` for one shape of sample: methods are chosen and the weights are packed once.
 
@@ -182,7 +185,7 @@ def plan_conv_transpose3d(
         Of x; by default that of w.
     stride, padding, output_padding, dilation, groups, data_format, activation, flip, dtype, overflow : optional
         As of `conv_transpose3d`.
-    method, precision : optional
+    method, precision, device : optional
         As of `conv_transpose3d`.
 
     Returns
@@ -218,4 +221,4 @@ def plan_conv_transpose3d(
         method,
         precision,
     )
-    return make_transpose_plan("plan_conv_transpose3d", 3, x_shape, w, bias, x_dtype, options)
+    return make_transpose_plan("plan_conv_transpose3d", 3, x_shape, w, bias, x_dtype, options, device)

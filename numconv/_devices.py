@@ -12,14 +12,16 @@ from ._types import lies_on_gpu
 EXPECTED = 'expected None (where x is), "cpu", "cuda" or "cuda:" and a number'
 
 
-def on_gpu(name: str, x: Any, device: Any) -> bool:
-    """Whether a call with this x and `device` is one for a GPU."""
+def on_gpu(name: str, x: Any, device: Any, argument: str = "x") -> bool:
+    """Whether a call with this x (or another argument) and `device` is one for a GPU."""
     if device is None:
         return lies_on_gpu(x)
     if check_device(name, device) != "cpu":
         return True
     if lies_on_gpu(x):
-        raise ValueError(f"{name}: device is 'cpu', but x lies on a GPU; copy it to the host, or leave device out")
+        raise ValueError(
+            f"{name}: device is 'cpu', but {argument} lies on a GPU; copy it to the host, or leave device out"
+        )
     return False
 
 

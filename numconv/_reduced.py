@@ -9,6 +9,7 @@ import numpy as np
 from . import reference
 from ._arguments import check_out
 from ._frames import BankFrame, ConvFrame
+from ._problem import Problem
 from ._reductions import put_together, reduce_maps, type_of
 from ._shapes import listed
 from ._views import canonical, canonical_strides
@@ -26,8 +27,10 @@ def reduced(engine: Engine, frame: ConvFrame | BankFrame, x: np.ndarray, out: An
     """Reduce the maps of x into `out`, or into new arrays: one, or a tuple where several reductions are asked for."""
     problem, shape = engine.problem, frame.out_shape(x.shape)
     several = isinstance(problem.reduce, tuple)
-    names, dtypes = problem.reductions, [type_of(problem, name) for name in problem.reductions]
-    outs = None if out is None else _given(engine.name, out, several, names, shape, dtypes)
+    dtypes = [type_of(problem, name) for name in problem.reductions]
+    outs = () if out is None else outs_of(engine.name, problem, out)
+    for array, dtype in zip(outs, dtypes, strict=out is not None):
+        check_out(engine.name, array, shape, dtype)
     results = [np.empty(shape, dtype) for dtype in dtypes]  # small, and no input of the caller's lies in them
     if 0 not in shape:
         try:
@@ -36,21 +39,19 @@ def reduced(engine: Engine, frame: ConvFrame | BankFrame, x: np.ndarray, out: An
             raise error if str(error).startswith(engine.name) else OverflowError(f"{engine.name}: {error}") from None
         except MemoryError as error:
             raise MemoryError(f"{engine.name}: no memory to work in, for x {x.shape}: {error}") from None
-    for target, result in zip(outs or (), results, strict=outs is not None):
+    for target, result in zip(outs, results, strict=out is not None):
         target[...] = result
     return out if out is not None else tuple(results) if several else results[0]
 
 
-def _given(
-    name: str, out: Any, several: bool, names: tuple[str, ...], shape: tuple[int, ...], dtypes: list[np.dtype]
-) -> tuple[np.ndarray, ...]:
-    """`out` as a tuple, every array of which fits."""
-    if several and (not isinstance(out, tuple) or len(out) != len(names)):
+def outs_of(name: str, problem: Problem, out: Any) -> tuple[Any, ...]:
+    """`out` as a tuple, of as many arrays as there are results."""
+    if not isinstance(problem.reduce, tuple):
+        return (out,)
+    names = problem.reductions
+    if not isinstance(out, tuple) or len(out) != len(names):
         raise TypeError(f"{name}: out is of type {type(out).__name__}, expected a tuple of arrays: {listed(names)}")
-    outs: tuple[np.ndarray, ...] = out if several else (out,)
-    for array, dtype in zip(outs, dtypes, strict=True):
-        check_out(name, array, shape, dtype)
-    return outs
+    return out
 
 
 def _fill(engine: Engine, frame: ConvFrame | BankFrame, x: np.ndarray, results: Results, threads: int | None) -> None:

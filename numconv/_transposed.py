@@ -165,10 +165,17 @@ def of_transposed(p: Transposed) -> tuple[Problem, Slices]:
 
 
 def swapped(w: np.ndarray, groups: int) -> np.ndarray:
-    """Canonical weights (KD, KH, KW, C // G, F) with channels for filters, group by group; a view of one group's."""
+    """Canonical weights (KD, KH, KW, C // G, F) with channels for filters, group by group; a view where it can be one.
+
+    Of several groups it cannot, but with a single channel and filter in each.
+    """
     if groups == 1:
         return w.swapaxes(3, 4)
     *taps, C, F = w.shape
-    if C == 1 and groups == F:
-        return w
-    return w.reshape(*taps, C, groups, F // groups).transpose(0, 1, 2, 5, 4, 3).reshape(*taps, F // groups, groups * C)
+    return w if C == 1 and groups == F else by_group(w, groups).reshape(*taps, F // groups, groups * C)
+
+
+def by_group(w: np.ndarray, groups: int) -> np.ndarray:
+    """What `swapped` has in memory, as a view: (KD, KH, KW, F // G, G, C // G)."""
+    *taps, C, F = w.shape
+    return w.reshape(*taps, C, groups, F // groups).transpose(0, 1, 2, 5, 4, 3)

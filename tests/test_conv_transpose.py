@@ -21,9 +21,8 @@ RNG = np.random.default_rng(11)
 
 
 def test_signatures():
-    options = (
-        "stride padding output_padding dilation groups data_format activation flip dtype overflow method precision"
-    )
+    options = "stride padding output_padding dilation groups data_format activation flip dtype overflow method"
+    options += " precision device"
     for ndim in (1, 2, 3):
         parameters = inspect.signature(TRANSPOSE[ndim]).parameters
         assert list(parameters) == f"x w bias {options} threads out".split()

@@ -13,6 +13,7 @@ from numconv._types import operand_types
 from numconv._views import canonical
 from numconv.cuda import extra, methods
 from numconv.cuda.arrays import Given, contiguous
+from numconv.cuda.launch import Job
 from numconv.cuda.places import Place
 
 missing = extra._missing() or ("" if importlib.util.find_spec("cuda.pathfinder") else "cuda-pathfinder is missing")
@@ -203,3 +204,25 @@ def test_depthwise(arch, name, shapes, options):
     assert code.counts["FFMA"] + code.counts["DFMA"] >= products
     assert code.counts["LDS"] == code.counts["CALL"] == 0
     assert code.registers * shape.T * shape.blocks(job.parameters[3]) <= REGISTERS
+
+
+OTHERS = [
+    ("weights of groups", "copies.make", ("float16", False)),
+    ("conjugated weights", "copies.make", ("complex64", True)),
+    ("folds", "fold.make", ("float32", "float16", True)),
+    ("complex folds", "fold.make", ("complex128", "complex128", False)),
+    ("rows' largest", "reduce.rows", ("float32", "max", "float32", True)),
+    ("rows' sums", "reduce.rows", ("float16", "mean", "float64", False)),
+    ("rows' counts", "reduce.rows", ("uint64", "ppv", "int64", False)),
+    ("largest", "reduce.columns", ("uint64", "max", "int64", "saturate", True)),
+    ("means", "reduce.columns", ("float64", "mean", "float16", "raise", True)),
+    ("shares", "reduce.columns", ("int64", "ppv", "float32", "raise", False)),
+]
+
+
+@pytest.mark.parametrize(("name", "factory", "parameters"), OTHERS, ids=named)
+def test_what_comes_before_and_after(name, factory, parameters):
+    """No division of 64-bit integers, which is called; that of float64 is for numbers out of the ordinary."""
+    code = compiled((9, 0), Job(factory, parameters, (1, 1, 1), ()))
+    assert (code.counts["CALL"] > 0) <= (name in ("means", "shares"))
+    assert code.registers <= (96 if "complex128" in parameters else 64)

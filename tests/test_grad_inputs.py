@@ -17,7 +17,7 @@ MODES = ("constant", "constant", "edge", "reflect", "symmetric", "wrap")
 
 
 def test_signatures():
-    last = ["flip", "dtype", "method", "precision", "threads", "out"]
+    last = ["flip", "dtype", "method", "precision", "device", "threads", "out"]
     for ndim in (1, 2, 3):
         options = ["stride", "padding", "dilation", "groups", "pad_mode", "data_format", *last]
         names = ["input_shape", "w", "grad_output"]

@@ -2,49 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._frames import BankFrame, ConvFrame
 from .._problem import Problem
-from .._views import canonical
-from . import methods
+from .._transposed import Slices
 from .arrays import NUMBA, Given, Library, upload
-from .launch import Extent, Job, Launch, Step, is_current, on, prepare, recording, wait
+from .binding import After, Binding, Bound, Frame, Prepared, Turn
+from .launch import Extent, is_current, on, prepare, recording, wait
 from .places import WIDEST, Place
+from .rearranged import Weights
 from .recent import Recent
+from .reductions import out_name
 
 KEPT = 32
 """Shapes and strides of arrays for which launches are kept with a problem."""
-
-Frame = ConvFrame | BankFrame
-Prepared = tuple[Launch, tuple[tuple[str, int], ...]]
-"""A launch and its pointers: whose they are, and how many bytes behind its first element."""
-
-
-class Bound(NamedTuple):
-    """`Launches` prepared; `key` tells one packing from another, `tables` are kept because they are read."""
-
-    method: str
-    steps: list[Prepared]
-    packing: list[Prepared]
-    packed: int
-    scratch: int
-    key: tuple[Job, ...]
-    tables: dict[str, Any]
 
 
 class Ready(NamedTuple):
     """A call for arrays that lie as these do: only addresses are missing.
 
-    `masks`: bits that are not set in addresses of x and out whose elements are aligned, -1 where strides are not.
-    `extents`: the bytes before and behind both addresses that belong to the arrays.
+    `maps`: bytes of a place that turns use. `masks`: bits that are not set in addresses of x and results whose elements
+    are aligned, -1 where strides are not. `extents`: the bytes before and behind these addresses that belong to arrays.
     """
 
-    bounds: list[Bound]
-    masks: tuple[int, int]
-    extents: tuple[Extent, Extent]
+    turns: list[Turn]
+    maps: int
+    masks: tuple[int, ...]
+    extents: tuple[Extent, ...]
 
 
 class Engine:
@@ -55,36 +42,51 @@ class Engine:
     """
 
     def __init__(
-        self, name: str, problem: Problem, w: Place | np.ndarray, bias: Place | np.ndarray | None, device: int,
-        lasting: bool = False,
+        self, name: str, problem: Problem, weights: Weights, bias: Place | np.ndarray | None, device: int,
+        lasting: bool = False, after: After | None = None, part: Slices | None = None, argument: str = "x",
     ):  # fmt: skip
-        """`w` is canonical: on the host, or where it lies on the device, which the caller keeps.
+        """Weights and bias are on the host, or where they lie on the device, which the caller keeps.
 
-        `lasting`: for many calls, on any streams.
+        `lasting`: for many calls, on any streams. `after`: what is made of the results. `part`: of x, what is read.
+        `argument`: what the caller calls x.
         """
-        self.name, self.problem, self.device, self._lasting = name, problem, device, lasting
-        self._packed: dict[tuple[Job, ...], tuple[Any, int]] = {}
+        self.name, self.argument, self.problem, self.device, self._lasting = name, argument, problem, device, lasting
+        self.results = (problem.result,) if after is None else after.results
+        self.several = isinstance(problem.reduce, tuple)
+        self._names = [out_name(i) for i in range(len(self.results))]
+        self._packed: dict[tuple, tuple[Any, int]] = {}
         self._kept: list[Any] = []
-        self.w = self._placed(w)
+        w = self._placed(weights.array)
+        self.w = weights.given or w
         self.bias = None if bias is None else self._placed(bias)
-        self._bases: dict[str, int] = {"": 0, "w": self.w.address}
-        if self.bias is not None:
-            self._bases["bias"] = self.bias.address
+        self._copy: tuple[Prepared, int] | None = None
+        if weights.copy is not None:
+            self._copy = (prepare(weights.copy, device), (("given", 0), ("w", 0))), w.view.nbytes
+        self._bases: dict[str, int] = {"": 0}
+        self._point(self.w.address, 0 if self.bias is None else self.bias.address)
+        self.binding = Binding(name, problem, device, w, self.bias, after, part)
         strides = (self.w.view.strides, None if self.bias is None else self.bias.view.strides)
-        given = {"w": w, "bias": bias}  # nobody else has the memory of those that were copied
+        given = {"w" if self._copy is None else "given": weights.given or weights.array, "bias": bias}
+        # Nobody else has the memory of those that were copied from the host.
         self._shared = [(whose, place.extent) for whose, place in given.items() if isinstance(place, Place)]
         self._kind = (device, self.w.address % WIDEST, *strides)
         self._ready: Recent = problem.schedules.setdefault("cuda", Recent(KEPT))
+
+    def _point(self, w: int, bias: int) -> None:
+        """Where the caller's weights and bias are."""
+        self._bases["w" if self._copy is None else "given"] = w
+        if self.bias is not None:
+            self._bases["bias"] = bias
 
     def at(self, w: int, bias: int) -> Engine:
         """The same for weights and bias that lie alike, at other addresses."""
         moved = Engine.__new__(Engine)
         moved.__dict__.update(self.__dict__)
-        moved._packed, moved.w = {}, Place(self.w.view, w)
-        moved._bases = {"": 0, "w": w}
+        moved._packed, moved.w, moved._bases = {}, Place(self.w.view, w), {"": 0}
         moved._kind = (self.device, w % WIDEST, *self._kind[2:])
         if self.bias is not None:
-            moved.bias, moved._bases["bias"] = Place(self.bias.view, bias), bias
+            moved.bias = Place(self.bias.view, bias)
+        moved._point(w, bias)
         return moved
 
     def _placed(self, array: Place | np.ndarray) -> Place:
@@ -93,17 +95,17 @@ class Engine:
         self._kept.append(upload(np.ascontiguousarray(array), self.device))
         return Place.of(NUMBA.describe(self._kept[-1]))
 
-    def ready(self, frame: Frame, x: Given, out: Given, stream: int) -> Ready:
+    def ready(self, frame: Frame, x: Given, outs: Sequence[Given], stream: int) -> Ready:
         """What was prepared for such arrays; RuntimeError where it would be while a graph records."""
-        aligned = x.address % WIDEST, out.address % WIDEST
-        key = (self._kind, frame, x.shape, x.strides, out.strides, aligned)
+        lie = tuple([(out.strides, out.address % WIDEST) for out in outs])
+        key = (self._kind, frame, x.shape, x.strides, x.address % WIDEST, lie)
         found: Ready | None = self._ready.get(key)
         if found is None:
             self._check_recording(stream)
-            x_place, out_place = Place.of(x), Place.of(out)
-            bounds = self._prepared(frame, x_place, out_place)
-            masks = x_place.mask, out_place.mask
-            found = self._ready[key] = Ready(bounds, masks, (x_place.extent, out_place.extent))
+            places = [Place.of(given) for given in (x, *outs)]
+            turns = self.binding.turns(frame, *places)
+            masks, extents = (tuple([getattr(place, what) for place in places]) for what in ("mask", "extent"))
+            found = self._ready[key] = Ready(turns, max(turn.maps for turn in turns), masks, extents)
         return found
 
     def _check_recording(self, stream: int) -> None:
@@ -113,41 +115,51 @@ class Engine:
                 f"and strides, which takes copies to the GPU; make a plan, and call it once with such arrays before"
             )
 
-    def touches(self, ready: Ready, x: Given, out: Given) -> bool:
-        """Whether `out` may share memory with what is read."""
-        (x_low, x_high), (low, high) = ready.extents
-        low, high = low + out.address, high + out.address
-        if low < x.address + x_high and x.address + x_low < high:
-            return True
-        for whose, (first, last) in self._shared:
-            at = self._bases[whose]
-            if low < at + last and at + first < high:
-                return True
-        return False
+    def touches(self, ready: Ready, x: Given, outs: Sequence[Given]) -> bool:
+        """Whether a result may share memory with what is read."""
+        read = [(x.address, ready.extents[0]), *((self._bases[whose], extent) for whose, extent in self._shared)]
+        return any(
+            out.address + low < at + last and at + first < out.address + high
+            for out, (low, high) in zip(outs, ready.extents[1:], strict=True)
+            for at, (first, last) in read
+        )
 
-    def run(self, frame: Frame, x: Given, out: Given, stream: int, library: Library) -> None:
+    def run(self, frame: Frame, x: Given, outs: Sequence[Given], stream: int, library: Library) -> None:
         """Queue all kernels of a call, on arrays that do not overlap; other memory is of the library's."""
-        self.queue(self.ready(frame, x, out, stream), x.address, out.address, stream, library)
+        addresses = [out.address for out in outs]
+        self.queue(self.ready(frame, x, outs, stream), x.address, addresses, stream, library)
 
-    def queue(self, ready: Ready, x: int, out: int, stream: int, library: Library) -> None:
+    def queue(self, ready: Ready, x: int, outs: Sequence[int], stream: int, library: Library) -> None:
         """As `run`."""
         if not is_current(self.device):
             with on(self.device):
-                return self._queue(ready, x, out, stream, library)
-        return self._queue(ready, x, out, stream, library)
+                return self._queue(ready, x, outs, stream, library)
+        return self._queue(ready, x, outs, stream, library)
 
-    def _queue(self, ready: Ready, x: int, out: int, stream: int, library: Library) -> None:
-        bases = self._bases.copy()
-        bases["x"], bases["out"] = x, out
-        for bound in ready.bounds:
-            if bound.packed:
-                bases["packed"] = self._packed_for(bound, stream, library)
-            if bound.scratch:
-                scratch = library.empty((bound.scratch,), np.dtype(np.uint8), self.device, stream)
-                bases["scratch"] = library.describe(scratch).address
-            _launch(bound.steps, bases, stream)
+    def _queue(self, ready: Ready, x: int, outs: Sequence[int], stream: int, library: Library) -> None:
+        bases, lent = self._bases.copy(), []
+        bases["x"] = x
+        bases.update(zip(self._names, outs, strict=True))
 
-    def _packed_for(self, bound: Bound, stream: int, library: Library) -> int:
+        def lend(size: int) -> int:
+            lent.append(library.empty((size,), np.dtype(np.uint8), self.device, stream))
+            return library.describe(lent[-1]).address
+
+        if self._copy is not None:
+            bases["w"] = lend(self._copy[1])
+            _launch([self._copy[0]], bases, stream)
+        if ready.maps:
+            bases["maps"] = lend(ready.maps)
+        for turn in ready.turns:
+            here = bases | {whose: bases[whose] + shift for whose, shift in turn.shifts} if turn.shifts else bases
+            for bound in turn.bounds:
+                if bound.packed:
+                    here["packed"] = self._packed_for(bound, here, stream, library)
+                if bound.scratch:
+                    here["scratch"] = lend(bound.scratch)
+                _launch(bound.steps, here, stream)
+
+    def _packed_for(self, bound: Bound, bases: dict[str, int], stream: int, library: Library) -> int:
         """The address of packed weights; those that last are there, whatever the stream that reads them next."""
         found = self._packed.get(bound.key)
         if found is None:
@@ -155,43 +167,11 @@ class Engine:
                 self._check_recording(stream)
             room = library.empty((bound.packed,), np.dtype(np.uint8), self.device, stream)
             found = room, library.describe(room).address
-            _launch(bound.packing, self._bases | {"packed": found[1]}, stream)
+            _launch(bound.packing, bases | {"packed": found[1]}, stream)
             if self._lasting:
                 wait(stream, self.device)
             self._packed[bound.key] = found
         return found[1]
-
-    def _prepared(self, frame: Frame, x: Place, out: Place) -> list[Bound]:
-        if isinstance(frame, ConvFrame):
-            runs = [(x.view, frame.axes, out.view, frame.axes)]
-        else:
-            runs = list(frame.runs(x.view, out.view))
-        return [
-            self._bound(x.seen(canonical(source, x_axes)), out.seen(canonical(target, o_axes)), x.address, out.address)
-            for source, x_axes, target, o_axes in runs
-        ]
-
-    def _bound(self, x: Place, out: Place, *addresses: int) -> Bound:
-        """The launches for one pair of canonical arrays, parts of those at the addresses."""
-        bases = self._bases | {"packed": 0, "scratch": 0} | dict(zip(("x", "out"), addresses, strict=True))
-        places = {"x": x, "out": out, "w": self.w} | ({} if self.bias is None else {"bias": self.bias})
-        name = methods.chosen(self.name, self.problem, x, out, self.device)
-        method = methods.KERNELS[name]
-        tables = {name: upload(table, self.device) for name, table in method.tables(self.problem, places).items()}
-        places |= {name: Place.of(NUMBA.describe(table)) for name, table in tables.items()}
-        found = method.launches(self.problem, places)
-
-        def prepared(step: Step) -> Prepared:
-            owners = [whose if whose in bases else "" for whose in step.pointers]
-            offsets = [
-                0 if whose in ("packed", "scratch") else places[whose].address - bases[owner]
-                for whose, owner in zip(step.pointers, owners, strict=True)
-            ]
-            return prepare(step, self.device), tuple(zip(owners, offsets, strict=True))
-
-        key = tuple(step.job for step in found.packing)
-        steps, packing = list(map(prepared, found.steps)), list(map(prepared, found.packing))
-        return Bound(name, steps, packing, found.packed, found.scratch, key, tables)
 
 
 def _launch(steps: list[Prepared], bases: dict[str, int], stream: int) -> None:

@@ -6,31 +6,37 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .._frames import BankFrame, ConvFrame
+from .._plan import descriptor
 from .._problem import Problem
-from .._views import canonical
+from .._transposed import Transposed
 from . import launch, methods, probes
 from .arrays import Given, contiguous
+from .binding import Binding, Frame, runs
 from .compile import make
 from .places import Place
 
 
-def lines(
-    problem: Problem, frame: ConvFrame | BankFrame, x_dtype: np.dtype, w: Place, bias: Place | None, device: int
-) -> Iterator[str]:
-    """For contiguous arrays, of one sample where a plan takes any number."""
+def lines(binding: Binding, frame: Frame) -> Iterator[str]:
+    """For contiguous arrays, of one sample where a plan takes any number; of each phase of a transposed problem."""
+    problem = binding.problem
     x_shape = tuple(size or 1 for size in frame.expected()[0])
-    x, out = (_contiguous(shape, dtype) for shape, dtype in
-              ((x_shape, x_dtype), (frame.out_shape(x_shape), problem.result)))  # fmt: skip
-    if isinstance(frame, ConvFrame):
-        x, out = x.seen(canonical(x.view, frame.axes)), out.seen(canonical(out.view, frame.axes))
-    else:
-        source, x_axes, target, out_axes = next(frame.runs(x.view, out.view))
-        x, out = x.seen(canonical(source, x_axes)), out.seen(canonical(target, out_axes))
-    places = {"x": x, "w": w, "out": out} | ({} if bias is None else {"bias": bias})
+    whole, result = (_contiguous(shape, dtype) for shape, dtype in
+                     ((x_shape, problem.x_dtype), (frame.out_shape(x_shape), problem.result)))  # fmt: skip
+    x, (out,) = next(runs(frame, whole, (result,), bool(problem.reduce)))
+    if problem.reduce:
+        out = binding.maps(len(x.view), problem.result)
+        yield f"maps are reduced to {', '.join(problem.reductions)}, some samples at a time"
+    for number, (part, places) in enumerate(binding.parts(x, out)):
+        if isinstance(problem, Transposed):
+            first = ", ".join(str(outputs.start) for outputs in problem.phases[number].outputs[4 - problem.ndim :])
+            yield f"from output ({first}) on: {descriptor(part)}"
+        yield from _considered(part, places, binding.device)
+
+
+def _considered(problem: Problem, places: dict[str, Place], device: int) -> Iterator[str]:
     taken = False
     for name, method in methods.KERNELS.items():
-        reason = method.refusal(problem, x, out)
+        reason = method.refusal(problem, places["x"], places["out"])
         if not reason and (feature := probes.missing(method, problem, device)):
             reason = f"only where {feature!r} works: {probes.trouble(feature, device)}"
         if reason:

@@ -14,12 +14,14 @@ from .places import Place
 THREADS = 256
 MOST = 65535
 """Blocks along the second and third axis of a grid."""
+MOST_PIXELS = 2**31
+"""What an int32 does not count any more."""
 
 
 def refusal(problem: Problem, x: Place, out: Place) -> str:
     """Why it does not compute a problem: only for sizes beyond its indices."""
     largest = max(prod(problem.out_spatial), problem.filters)
-    return "only up to 2**31 - 1 pixels of a map" if largest >= 2**31 else ""
+    return "only up to 2**31 - 1 pixels of a map" if largest >= MOST_PIXELS else ""
 
 
 def tables(problem: Problem, places: dict[str, Place]) -> dict[str, np.ndarray]:

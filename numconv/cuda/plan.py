@@ -11,8 +11,9 @@ import numpy as np
 from .._plan import Plan
 from .._problem import Problem
 from .arrays import Given, library_of
+from .binding import Frame
 from .calls import engine_of
-from .engine import Engine, Frame
+from .engine import Engine
 from .explained import lines
 from .extra import require
 from .sources import Source, computed, number_of
@@ -62,7 +63,7 @@ class DevicePlan(Plan):
         self._name, self._problem, self._frame = name, problem, frame
         weights = Operand(w.shape, w.dtype, w, None, w)
         added = None if bias is None else Operand(bias.shape, bias.dtype, bias, None, bias)
-        self._device_engine: Engine = engine_of(name, problem, weights, w, added, device, True)
+        self._device_engine: Engine = engine_of(name, problem, weights, w, added, device, lasting=True)
 
     def __call__(self, x: Any, out: Any = None, threads: int | None = None) -> Any:
         """Compute the result for x, as `Plan` does; `threads` has no meaning here."""
@@ -73,7 +74,7 @@ class DevicePlan(Plan):
         if given.dtype != self._problem.x_dtype or given.device != engine.device:
             self._refuse(given)
         shape = self._shape(given.shape)
-        return computed(self._name, library, x, given, engine, self._frame, shape, out)
+        return computed(library, x, given, engine, self._frame, shape, out)
 
     def _shape(self, x_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Of the result."""
@@ -110,8 +111,7 @@ class DevicePlan(Plan):
 
     def explain(self) -> str:
         """Return which kernel computes contiguous arrays, how it is launched, and why others do not."""
-        engine = self._device_engine
-        found = lines(self._problem, self._frame, self._problem.x_dtype, engine.w, engine.bias, engine.device)
+        found = lines(self._device_engine.binding, self._frame)
         return "\n".join([str(self), *(f"  {line}" for line in found)])
 
     def __reduce__(self) -> tuple:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .arrays import library_of
-from .engine import Engine, Frame
+from .binding import Frame
+from .engine import Engine
 from .recent import Recent
 from .sources import Source, computed
 from .weights import described
@@ -51,4 +52,4 @@ def compute(
         engine, frame, _ = make()
         known = _KNOWN[key] = Known(engine, frame, frame.out_shape(x.shape), engine.w.address - w.address)
     engine = known.engine.at(w.address + known.ahead, 0 if bias is None else bias.address)
-    return computed(name, library, arrays[0], x, engine, known.frame, known.shape, out)
+    return computed(library, arrays[0], x, engine, known.frame, known.shape, out)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .._arguments import as_array, check_out
+from .._reduced import outs_of
 from .._types import native
 from .arrays import NUMBA, Given, Library, library_of, upload
-from .engine import Engine, Frame
+from .binding import Frame
+from .engine import Engine
 from .weights import described
 
 
 class Source(NamedTuple):
-    """x: `library` is None on the host."""
+    """x, or another argument: `library` is None on the host."""
 
     name: str
     value: Any
@@ -23,78 +26,83 @@ class Source(NamedTuple):
     shape: tuple[int, ...]
     dtype: np.dtype
     device: int
+    argument: str = "x"
 
     @classmethod
-    def of(cls, name: str, x: Any, device: str | None) -> Source:
+    def of(cls, name: str, value: Any, device: str | None, argument: str = "x") -> Source:
         """An argument; `device` says where one of the host is computed."""
-        library = library_of(x)
+        library = library_of(value)
         if library is None:
-            host = as_array(name, "x", x)
-            return cls(name, host, None, None, host.shape, host.dtype, number_of(device))
-        given = described(name, "x", library, x)
+            host = as_array(name, argument, value)
+            return cls(name, host, None, None, host.shape, host.dtype, number_of(device), argument)
+        given = described(name, argument, library, value)
         if device is not None and ":" in device and number_of(device) != given.device:
-            raise ValueError(f"{name}: device is {device!r}, but x is on GPU {given.device}")
-        return cls(name, x, library, given, given.shape, given.dtype, given.device)
+            raise ValueError(f"{name}: device is {device!r}, but {argument} is on GPU {given.device}")
+        return cls(name, value, library, given, given.shape, given.dtype, given.device, argument)
 
     def compute(self, engine: Engine, frame: Frame, out: Any) -> Any:
-        """The result: where x is, and of its library."""
+        """The result: where it is, and of its library; a tuple where several reductions are asked for."""
         shape = frame.out_shape(self.shape)
         if self.given is None or self.library is None:
             return self._from_host(engine, frame, shape, out)
-        return computed(self.name, self.library, self.value, self.given, engine, frame, shape, out)
+        return computed(self.library, self.value, self.given, engine, frame, shape, out)
 
-    def _from_host(self, engine: Engine, frame: Frame, shape: tuple[int, ...], out: Any) -> np.ndarray:
-        result = engine.problem.result
-        if out is None:
-            out = np.empty(shape, result)
-        else:
-            check_out(self.name, out, shape, result)
-        if 0 in shape:
-            return out
-        x = upload(np.ascontiguousarray(self.value, native(self.name, "x", self.dtype)), self.device)
-        y = NUMBA.empty(shape, result, self.device)
-        engine.run(frame, NUMBA.describe(x), NUMBA.describe(y), 0, NUMBA)
-        out[...] = y.copy_to_host()
-        return out
+    def _from_host(self, engine: Engine, frame: Frame, shape: tuple[int, ...], out: Any) -> Any:
+        given = out is not None
+        found = outs_of(self.name, engine.problem, out) if given else [np.empty(shape, kind) for kind in engine.results]
+        for array, dtype in zip(found, engine.results, strict=True):
+            check_out(self.name, array, shape, dtype)
+        if 0 not in shape:
+            x = upload(np.ascontiguousarray(self.value, native(self.name, self.argument, self.dtype)), self.device)
+            y = [NUMBA.empty(shape, dtype, self.device) for dtype in engine.results]
+            engine.run(frame, NUMBA.describe(x), list(map(NUMBA.describe, y)), 0, NUMBA)
+            for array, value in zip(found, y, strict=True):
+                array[...] = value.copy_to_host()
+        return out if given else tuple(found) if engine.several else found[0]
 
 
 def computed(
-    name: str, library: Library, x: Any, given: Given, engine: Engine, frame: Frame, shape: tuple[int, ...], out: Any
+    library: Library, x: Any, given: Given, engine: Engine, frame: Frame, shape: tuple[int, ...], out: Any
 ) -> Any:
     """The result of x on a GPU: queued."""
     stream = library.stream(x, given.device)
     if out is None:
-        out = library.empty(shape, engine.problem.result, given.device, stream)
-        target = library.describe(out)
+        found: Sequence[Any] = [library.empty(shape, dtype, given.device, stream) for dtype in engine.results]
+        targets = [library.describe(array) for array in found]
     else:
-        target = _given_out(name, out, shape, engine.problem.result, given.device)
-    if 0 in shape:
-        return out
-    ready = engine.ready(frame, given, target, stream)
-    if given.address & ready.masks[0] or target.address & ready.masks[1]:
-        raise NotImplementedError(f"{name}: x or out is not aligned to its elements; copy it")
-    if engine.touches(ready, given, target):
-        apart = library.empty(shape, engine.problem.result, given.device, stream)
-        engine.run(frame, given, library.describe(apart), stream, library)
-        library.assign(out, apart)
-    else:
-        engine.queue(ready, given.address, target.address, stream, library)
-    return out
+        found = outs_of(engine.name, engine.problem, out)
+        targets = [
+            _given_out(engine.name, array, shape, dtype, given.device, engine.argument)
+            for array, dtype in zip(found, engine.results, strict=True)
+        ]
+    if 0 not in shape:
+        ready, addresses = engine.ready(frame, given, targets, stream), [target.address for target in targets]
+        if any(at & mask for at, mask in zip((given.address, *addresses), ready.masks, strict=True)):
+            said = f"{engine.name}: {engine.argument} or out"
+            raise NotImplementedError(f"{said} is not aligned to its elements; copy it")
+        if out is not None and engine.touches(ready, given, targets):
+            apart = [library.empty(shape, dtype, given.device, stream) for dtype in engine.results]
+            engine.run(frame, given, [library.describe(array) for array in apart], stream, library)
+            for array, value in zip(found, apart, strict=True):
+                library.assign(array, value)
+        else:
+            engine.queue(ready, given.address, addresses, stream, library)
+    return out if out is not None else tuple(found) if engine.several else found[0]
 
 
-def _given_out(name: str, out: Any, shape: tuple[int, ...], dtype: np.dtype, device: int) -> Given:
-    """As `check_out`, of an array on the device of x."""
+def _given_out(name: str, out: Any, shape: tuple[int, ...], dtype: np.dtype, device: int, argument: str = "x") -> Given:
+    """As `check_out`, of an array on the device of x, or of another argument."""
     library = library_of(out)
     if library is None:
         kind = f"{type(out).__module__}.{type(out).__qualname__}"
-        raise TypeError(f"{name}: out is of type {kind}, expected an array on the GPU, as x is")
+        raise TypeError(f"{name}: out is of type {kind}, expected an array on the GPU, as {argument} is")
     given = described(name, "out", library, out)
     if given.shape != shape:
         raise ValueError(f"{name}: out has shape {given.shape}, but the result has {shape}")
     if given.dtype != dtype:
         raise ValueError(f"{name}: out has dtype {given.dtype}, but the result has {dtype}")
     if given.device != device:
-        raise ValueError(f"{name}: out is on GPU {given.device} but x is on GPU {device}")
+        raise ValueError(f"{name}: out is on GPU {given.device} but {argument} is on GPU {device}")
     if not given.writable:
         raise ValueError(f"{name}: out (shape {shape}) is read-only, expected an array that can be written")
     return given

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._problem import Problem
+from .._reductions import type_of
 from .arrays import Given, Library, library_of
 
 
@@ -45,10 +46,10 @@ def operand(name: str, argument: str, value: Any) -> Operand:
     return Operand(given.shape, given.dtype, None, given, given.shadow())
 
 
-def check_device(name: str, argument: str, operand: Operand, device: int) -> None:
-    """ValueError for an array on another device than x."""
+def check_device(name: str, argument: str, operand: Operand, device: int, other: str = "x") -> None:
+    """ValueError for an array on another device than x, or another argument."""
     if operand.given is not None and operand.given.device != device:
-        raise ValueError(f"{name}: {argument} is on GPU {operand.given.device} but x is on GPU {device}")
+        raise ValueError(f"{name}: {argument} is on GPU {operand.given.device} but {other} is on GPU {device}")
 
 
 def check_exact(name: str, problem: Problem, operand: Operand, argument: str) -> None:
@@ -73,11 +74,14 @@ def check_integers(name: str, problem: Problem, w: Operand, bias: Operand | None
         reason = f"a {problem.compute} value may not fit {problem.result}"
     else:
         low, high = bounds(problem, w, bias)
-        own, info = np.iinfo(problem.compute), np.iinfo(problem.result)
+        own, stored = np.iinfo(problem.compute), problem.result
+        if "max" in problem.reductions:
+            stored = type_of(problem, "max") if stored == np.uint64 else stored
+        info = np.iinfo(stored)
         fits = info.min <= low and high <= info.max
         if own.min <= low and high <= own.max and (problem.overflow != "raise" or fits):
             return
-        reason = f"sums may lie between {low} and {high} by types and weights, which {problem.result} may not hold"
+        reason = f"sums may lie between {low} and {high} by types and weights, which {stored} may not hold"
     raise NotImplementedError(
         f"{name}: overflow is {problem.overflow!r}, but on a GPU results are not looked at before they are returned, "
         f"and {reason}; "

@@ -10,6 +10,7 @@ import numpy as np
 from .._arguments import as_array, check_plan_shape, check_threads, check_weights, conv_problem, native
 from .._calls import gradient_cooked
 from .._conv_transpose_problem import transposed_problem
+from .._devices import on_gpu
 from .._frames import ConvFrame
 from .._plan import Ready, compute, engine_of
 from .._problem import Problem
@@ -37,10 +38,16 @@ class Recipe(NamedTuple):
 
 
 def input_gradient(
-    name: str, ndim: int, input_shape: Any, w: Any, grad_output: Any, names: tuple, options: tuple, threads: Any,
-    out: Any,
+    name: str, ndim: int, input_shape: Any, w: Any, grad_output: Any, names: tuple, options: tuple, device: Any,
+    threads: Any, out: Any,
 ) -> np.ndarray:  # fmt: skip
     """All six functions; `names` are `CONV` or `TRANSPOSE`."""
+    if (device is not None or type(grad_output) is not np.ndarray) and on_gpu(name, grad_output, device, "grad_output"):
+        from ..cuda import calls
+
+        return calls.input_gradient(
+            _recipe, names, name, ndim, input_shape, w, grad_output, options, device, threads, out
+        )
     w, grad = as_array(name, "w", w), as_array(name, "grad_output", grad_output)
     shapes = w.shape, w.dtype, grad.shape, grad.dtype
     recipe = gradient_cooked(_recipe, name, ndim, input_shape, shapes, names, options)

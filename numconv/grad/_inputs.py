@@ -32,6 +32,7 @@ def conv1d_input(
     dtype: DTypeLike | None = None,
     method: str = "auto",
     precision: str = "ieee",
+    device: str | None = None,
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -53,6 +54,8 @@ def conv1d_input(
         As of `numconv.conv1d`.
     precision : {"ieee", "3xtf32", "tf32", "bf16"}
         As of `numconv.conv2d`: a permission for GPUs.
+    device : {"cpu", "cuda", "cuda:0", ...}, optional
+        By default where `grad_output` lies; as of `numconv.conv2d`.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional
@@ -99,7 +102,7 @@ def conv1d_input(
         method,
         precision,
     )
-    return input_gradient("grad.conv1d_input", 1, input_shape, w, grad_output, CONV, options, threads, out)
+    return input_gradient("grad.conv1d_input", 1, input_shape, w, grad_output, CONV, options, device, threads, out)
 
 
 def conv2d_input(
@@ -117,6 +120,7 @@ def conv2d_input(
     dtype: DTypeLike | None = None,
     method: str = "auto",
     precision: str = "ieee",
+    device: str | None = None,
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -138,6 +142,8 @@ def conv2d_input(
         As of `numconv.conv2d`.
     precision : {"ieee", "3xtf32", "tf32", "bf16"}
         As of `numconv.conv2d`: a permission for GPUs.
+    device : {"cpu", "cuda", "cuda:0", ...}, optional
+        By default where `grad_output` lies; as of `numconv.conv2d`.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional
@@ -187,7 +193,7 @@ def conv2d_input(
         method,
         precision,
     )
-    return input_gradient("grad.conv2d_input", 2, input_shape, w, grad_output, CONV, options, threads, out)
+    return input_gradient("grad.conv2d_input", 2, input_shape, w, grad_output, CONV, options, device, threads, out)
 
 
 def conv3d_input(
@@ -205,6 +211,7 @@ def conv3d_input(
     dtype: DTypeLike | None = None,
     method: str = "auto",
     precision: str = "ieee",
+    device: str | None = None,
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -226,6 +233,8 @@ def conv3d_input(
         As of `numconv.conv3d`.
     precision : {"ieee", "3xtf32", "tf32", "bf16"}
         As of `numconv.conv2d`: a permission for GPUs.
+    device : {"cpu", "cuda", "cuda:0", ...}, optional
+        By default where `grad_output` lies; as of `numconv.conv2d`.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional
@@ -272,4 +281,4 @@ def conv3d_input(
         method,
         precision,
     )
-    return input_gradient("grad.conv3d_input", 3, input_shape, w, grad_output, CONV, options, threads, out)
+    return input_gradient("grad.conv3d_input", 3, input_shape, w, grad_output, CONV, options, device, threads, out)

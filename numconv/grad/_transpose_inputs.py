@@ -32,6 +32,7 @@ def conv_transpose1d_input(
     dtype: DTypeLike | None = None,
     method: str = "auto",
     precision: str = "ieee",
+    device: str | None = None,
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -53,6 +54,8 @@ def conv_transpose1d_input(
         As of `numconv.conv_transpose1d`.
     precision : {"ieee", "3xtf32", "tf32", "bf16"}
         As of `numconv.conv2d`: a permission for GPUs.
+    device : {"cpu", "cuda", "cuda:0", ...}, optional
+        By default where `grad_output` lies; as of `numconv.conv2d`.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional
@@ -98,7 +101,7 @@ def conv_transpose1d_input(
         precision,
     )
     return input_gradient(
-        "grad.conv_transpose1d_input", 1, input_shape, w, grad_output, TRANSPOSE, options, threads, out
+        "grad.conv_transpose1d_input", 1, input_shape, w, grad_output, TRANSPOSE, options, device, threads, out
     )
 
 
@@ -117,6 +120,7 @@ def conv_transpose2d_input(
     dtype: DTypeLike | None = None,
     method: str = "auto",
     precision: str = "ieee",
+    device: str | None = None,
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -138,6 +142,8 @@ def conv_transpose2d_input(
         As of `numconv.conv_transpose2d`.
     precision : {"ieee", "3xtf32", "tf32", "bf16"}
         As of `numconv.conv2d`: a permission for GPUs.
+    device : {"cpu", "cuda", "cuda:0", ...}, optional
+        By default where `grad_output` lies; as of `numconv.conv2d`.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional
@@ -183,7 +189,7 @@ def conv_transpose2d_input(
         precision,
     )
     return input_gradient(
-        "grad.conv_transpose2d_input", 2, input_shape, w, grad_output, TRANSPOSE, options, threads, out
+        "grad.conv_transpose2d_input", 2, input_shape, w, grad_output, TRANSPOSE, options, device, threads, out
     )
 
 
@@ -202,6 +208,7 @@ def conv_transpose3d_input(
     dtype: DTypeLike | None = None,
     method: str = "auto",
     precision: str = "ieee",
+    device: str | None = None,
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -223,6 +230,8 @@ def conv_transpose3d_input(
         As of `numconv.conv_transpose3d`.
     precision : {"ieee", "3xtf32", "tf32", "bf16"}
         As of `numconv.conv2d`: a permission for GPUs.
+    device : {"cpu", "cuda", "cuda:0", ...}, optional
+        By default where `grad_output` lies; as of `numconv.conv2d`.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional
@@ -268,5 +277,5 @@ def conv_transpose3d_input(
         precision,
     )
     return input_gradient(
-        "grad.conv_transpose3d_input", 3, input_shape, w, grad_output, TRANSPOSE, options, threads, out
+        "grad.conv_transpose3d_input", 3, input_shape, w, grad_output, TRANSPOSE, options, device, threads, out
     )

@@ -9,7 +9,7 @@ from numba import cuda
 
 import numconv
 import numconv._calls
-from numconv.cuda import depthwise, generic, methods, recall, stencil
+from numconv.cuda import depthwise, folds, generic, methods, rearranged, recall, reductions, stencil
 from numconv.cuda.extra import simulated, trouble
 
 from ..problems import any_strides, arrays, poisoned, random_case, same_bits
@@ -25,13 +25,19 @@ if simulated():
     from .simulator import install
 
     install()
-    generic.THREADS = stencil.THREADS = 32
+    for module in (folds, generic, rearranged, reductions, stencil):
+        module.THREADS = 32
     depthwise.THREADS = (32,)
 
 
 def few(case, size, most=MANY):
     """Whether the reference's result of `size` elements took few enough products."""
     return size * int(np.prod(case.kernel)) * case.channels // case.groups <= max(most, MANY)
+
+
+def few_products(count):
+    """Whether a test may take them."""
+    return count <= MANY
 
 
 class Simulated:
@@ -111,6 +117,7 @@ __all__ = [
     "arrays",
     "check",
     "few",
+    "few_products",
     "forget",
     "only",
     "poisoned",

@@ -28,3 +28,11 @@ class Kernel(NamedTuple):
 def storage_of(dtype: str) -> str:
     """The dtype of the elements that kernels see: complex ones are pairs."""
     return {"complex64": "float32", "complex128": "float64"}.get(dtype, dtype)
+
+
+def scalar_of(dtype: str) -> str:
+    """The scalar that holds an element, or a part of a complex one, as it is."""
+    storage = storage_of(dtype)
+    if storage == "float16":
+        return "float32"
+    return storage if storage in ("float32", "float64", "uint64") else "int64"

@@ -46,15 +46,18 @@ def reader(storage: str, scalar: str) -> Any:
 
 
 def writer(storage: str, scalar: str) -> Any:
-    """Stores; integers are cut to the width of `storage`."""
+    """Stores; integers are cut to the width of `storage`, floats rounded once."""
 
     @intrinsic
     def store(typing: Any, pointer: Any, offset: Any, value: Any) -> tuple:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             value = args[2]
             if storage == "float16":
-                kind = ir.FunctionType(ir.IntType(16), [_FLOAT])
-                value = builder.call(ir.InlineAsm(kind, "cvt.rn.f16.f32 $0, $1;", "=h,f"), [value])
+                kind = ir.FunctionType(ir.IntType(16), [value.type])
+                bits, letter = (64, "d") if scalar == "float64" else (32, "f")
+                value = builder.call(ir.InlineAsm(kind, f"cvt.rn.f16.f{bits} $0, $1;", f"=h,{letter}"), [value])
+            elif storage == "float32" and scalar == "float64":
+                value = builder.fptrunc(value, _FLOAT)
             elif storage != scalar and scalar in ("int64", "uint64"):
                 bits = numba_type(storage).bitwidth
                 value = value if bits == 64 else builder.trunc(value, ir.IntType(bits))
