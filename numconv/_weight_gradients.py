@@ -12,6 +12,7 @@ from . import _reference_gradients as reference
 from ._arguments import as_array, check_out, check_threads, conv_problem
 from ._calls import gradient_cooked
 from ._conv_transpose_problem import TransposedLayout, transposed_problem
+from ._devices import on_gpu
 from ._frames import ConvFrame
 from ._plan import empty_result, has_f16c, kernel_problem
 from ._problem import Problem
@@ -45,14 +46,25 @@ class Recipe(NamedTuple):
 
 
 def weight_gradient(
-    name: str, ndim: int, x: Any, weight_shape: Any, grad_output: Any, names: tuple, options: tuple, threads: Any,
-    out: Any,
+    name: str, ndim: int, x: Any, weight_shape: Any, grad_output: Any, names: tuple, options: tuple, device: Any,
+    threads: Any, out: Any,
 ) -> np.ndarray:  # fmt: skip
     """All six functions; `names` are `CONV` or `TRANSPOSE`."""
+    if (device is not None or not type(x) is type(grad_output) is np.ndarray) and _on_gpu(name, x, grad_output, device):
+        from .cuda import weight_gradients
+
+        return weight_gradients.weight_gradient(
+            name, ndim, x, weight_shape, grad_output, names, options, device, threads, out
+        )
     x, g = as_array(name, "x", x), as_array(name, "grad_output", grad_output)
     arrays = x.shape, x.dtype, g.shape, g.dtype
     recipe = gradient_cooked(_recipe, name, ndim, weight_shape, arrays, names, options)
     return _into(name, recipe, x, g, out, check_threads(name, threads))
+
+
+def _on_gpu(name: str, x: Any, grad_output: Any, device: Any) -> bool:
+    """Whether either array, or `device`, says so."""
+    return on_gpu(name, x, device) or on_gpu(name, grad_output, device, "grad_output")
 
 
 def _into(name: str, recipe: Recipe, x: np.ndarray, g: np.ndarray, out: Any, threads: int | None) -> np.ndarray:
@@ -166,26 +178,53 @@ def _weight_shape(layout: Layout, given: Any, x_shape: tuple[int, ...], groups: 
     return shape
 
 
-def bias_gradient(grad_output: Any, data_format: Any) -> np.ndarray:
+class BiasCall(NamedTuple):
+    """A gradient of biases as one of weights that multiply ones, at every output."""
+
+    ndim: int
+    g_shape: tuple[int, ...]
+    x_shape: tuple[int, ...]
+    weight_shape: tuple[int, ...]
+    options: tuple
+    channels_last: bool
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...], dtype: np.dtype, data_format: Any) -> BiasCall:
+        """For a gradient of the result."""
+        ndim = len(shape)
+        layout = layout_of("bias", min(3, max(1, ndim - 2)), data_format)
+        if not 2 <= ndim <= 5:
+            raise ValueError(
+                f"bias: grad_output has {ndim} axes (shape {shape}), expected N, F and up to three spatial axes, "
+                f"(N, ..., F) or (N, F, ...) ({layout.data_format})"
+            )
+        if dtype.kind not in "fc":
+            raise _not_floating("bias", dtype)
+        if 0 in shape[1:]:
+            raise ValueError(f"bias: grad_output has shape {shape}, expected sizes >= 1 of all axes but N")
+        if ndim == 2:
+            shape = (shape[0], 1, shape[1]) if layout.channels_last else (*shape, 1)
+        sizes, wide = (1,) * layout.ndim, np.dtype("D" if dtype.kind == "c" else "d")
+        options = (1, "valid", 1, 1, "constant", 0, layout.data_format, False, wide, "auto", "ieee")
+        if layout.channels_last:
+            return cls(layout.ndim, shape, (*shape[:-1], 1), (*sizes, 1, shape[-1]), options, True)
+        return cls(layout.ndim, shape, (shape[0], 1, *shape[2:]), (shape[1], 1, *sizes), options, False)
+
+    def seen(self, g: np.ndarray) -> np.ndarray:
+        """The gradient with an axis of pixels."""
+        return g if g.ndim > 2 else g[:, None] if self.channels_last else g[:, :, None]
+
+
+def bias_gradient(grad_output: Any, data_format: Any, device: Any) -> np.ndarray:
     """`bias`: the gradient of weights that multiply ones, at every output."""
+    if (device is not None or type(grad_output) is not np.ndarray) and on_gpu(
+        "bias", grad_output, device, "grad_output"
+    ):
+        from .cuda import weight_gradients
+
+        return weight_gradients.bias_gradient(grad_output, data_format, device)
     g = as_array("bias", "grad_output", grad_output)
-    layout = layout_of("bias", min(3, max(1, g.ndim - 2)), data_format)
-    if not 2 <= g.ndim <= 5:
-        raise ValueError(
-            f"bias: grad_output has {g.ndim} axes (shape {g.shape}), expected N, F and up to three spatial axes, "
-            f"(N, ..., F) or (N, F, ...) ({layout.data_format})"
-        )
-    if g.dtype.kind not in "fc":
-        raise _not_floating("bias", g.dtype)
-    if 0 in g.shape[1:]:
-        raise ValueError(f"bias: grad_output has shape {g.shape}, expected sizes >= 1 of all axes but N")
-    if g.ndim == 2:
-        g = g[:, None] if layout.channels_last else g[:, :, None]
-    sizes, wide = (1,) * layout.ndim, np.dtype("D" if g.dtype.kind == "c" else "d")
-    if layout.channels_last:
-        x_shape, shape = (*g.shape[:-1], 1), (*sizes, 1, g.shape[-1])
-    else:
-        x_shape, shape = (g.shape[0], 1, *g.shape[2:]), (g.shape[1], 1, *sizes)
-    ones = np.broadcast_to(np.ones((), np.float64), x_shape)  # whose memory is a single number
-    options = (1, "valid", 1, 1, "constant", 0, layout.data_format, False, wide, "auto", "ieee")
-    return cast(weight_gradient("bias", layout.ndim, ones, shape, g, CONV, options, None, None).ravel(), g.dtype)
+    call = BiasCall.of(g.shape, g.dtype, data_format)
+    ones = np.broadcast_to(np.ones((), np.float64), call.x_shape)  # whose memory is a single number
+    arguments = ("bias", call.ndim, ones, call.weight_shape, call.seen(g), CONV, call.options)
+    return cast(weight_gradient(*arguments, None, None, None).ravel(), g.dtype)

@@ -19,11 +19,17 @@ class Code(NamedTuple):
     stack: int
     counts: Counter
     loops: list
+    around: list
     warnings: list
 
     def share(self, *names):
         """The largest share of the named instructions in a loop without loops inside, of those that have most."""
         return max((sum(loop[name] for name in names) / loop["all"] for loop in self.loops), default=0.0)
+
+    def main(self, product):
+        """The largest loop with one inside, which takes the rest of its steps one by one and is not counted."""
+        loop, rest = (max(loops, key=lambda loop: loop[product]) for loops in (self.around, self.loops))
+        return Counter({name: n - rest[name] for name, n in loop.items()})
 
 
 class _Device:
@@ -55,7 +61,7 @@ def _disassembled(binary):
 
 
 def _counted(text):
-    """(instructions of all, of each innermost loop)."""
+    """(instructions of all, of each innermost loop, of each other one)."""
     labels, names, targets = {}, [], []
     for line in text.splitlines():
         if label := re.match(r"\s*(\.L_x?_?\d+):", line):
@@ -70,7 +76,8 @@ def _counted(text):
             targets.append(target[1] if target and instruction[1].startswith("BRA") else None)
     spans = [(labels[t], i + 1) for i, t in enumerate(targets) if t in labels and labels[t] < i]
     inner = [(a, b) for a, b in spans if not any(a <= c and d <= b and (a, b) != (c, d) for c, d in spans)]
-    return _tally(names), [_tally(names[a:b]) for a, b in inner]
+    outer = [span for span in spans if span not in inner]
+    return _tally(names), *([_tally(names[a:b]) for a, b in found] for found in (inner, outer))
 
 
 def _tally(names):

@@ -314,10 +314,12 @@ def test_the_bias_of_many_values_is_near_the_exact_sum():
 
 
 def test_signatures():
-    names = "stride padding dilation groups pad_mode pad_value data_format flip dtype method precision threads out"
+    names = (
+        "stride padding dilation groups pad_mode pad_value data_format flip dtype method precision device threads out"
+    )
     for function in WEIGHT.values():
         assert list(inspect.signature(function).parameters) == f"x weight_shape grad_output {names}".split()
-    names = "stride padding output_padding dilation groups data_format flip dtype method precision threads out"
+    names = "stride padding output_padding dilation groups data_format flip dtype method precision device threads out"
     for function in TRANSPOSE_WEIGHT.values():
         assert list(inspect.signature(function).parameters) == f"x weight_shape grad_output {names}".split()
 

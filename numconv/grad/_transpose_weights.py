@@ -28,6 +28,7 @@ def conv_transpose1d_weight(
     dtype: DTypeLike | None = None,
     method: str = "auto",
     precision: str = "ieee",
+    device: str | None = None,
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -49,6 +50,8 @@ def conv_transpose1d_weight(
         "direct", or the same bits slowly, in NumPy.
     precision : {"ieee", "3xtf32", "tf32", "bf16"}
         As of `numconv.conv2d`: a permission for GPUs.
+    device : {"cpu", "cuda", "cuda:0", ...}, optional
+        By default where x and `grad_output` lie, as of `numconv.conv2d`: on a GPU with the same bits.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional
@@ -81,7 +84,9 @@ def conv_transpose1d_weight(
     array([ 1.,  2., 10.], dtype=float32)
     """
     options = (stride, padding, output_padding, dilation, groups, data_format, flip, dtype, method, precision)
-    return weight_gradient("conv_transpose1d_weight", 1, x, weight_shape, grad_output, TRANSPOSE, options, threads, out)
+    return weight_gradient(
+        "conv_transpose1d_weight", 1, x, weight_shape, grad_output, TRANSPOSE, options, device, threads, out
+    )
 
 
 def conv_transpose2d_weight(
@@ -99,6 +104,7 @@ def conv_transpose2d_weight(
     dtype: DTypeLike | None = None,
     method: str = "auto",
     precision: str = "ieee",
+    device: str | None = None,
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -120,6 +126,8 @@ def conv_transpose2d_weight(
         "direct", or the same bits slowly, in NumPy.
     precision : {"ieee", "3xtf32", "tf32", "bf16"}
         As of `numconv.conv2d`: a permission for GPUs.
+    device : {"cpu", "cuda", "cuda:0", ...}, optional
+        By default where x and `grad_output` lie, as of `numconv.conv2d`: on a GPU with the same bits.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional
@@ -153,7 +161,9 @@ def conv_transpose2d_weight(
            [6., 6.]], dtype=float32)
     """
     options = (stride, padding, output_padding, dilation, groups, data_format, flip, dtype, method, precision)
-    return weight_gradient("conv_transpose2d_weight", 2, x, weight_shape, grad_output, TRANSPOSE, options, threads, out)
+    return weight_gradient(
+        "conv_transpose2d_weight", 2, x, weight_shape, grad_output, TRANSPOSE, options, device, threads, out
+    )
 
 
 def conv_transpose3d_weight(
@@ -171,6 +181,7 @@ def conv_transpose3d_weight(
     dtype: DTypeLike | None = None,
     method: str = "auto",
     precision: str = "ieee",
+    device: str | None = None,
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -192,6 +203,8 @@ def conv_transpose3d_weight(
         "direct", or the same bits slowly, in NumPy.
     precision : {"ieee", "3xtf32", "tf32", "bf16"}
         As of `numconv.conv2d`: a permission for GPUs.
+    device : {"cpu", "cuda", "cuda:0", ...}, optional
+        By default where x and `grad_output` lie, as of `numconv.conv2d`: on a GPU with the same bits.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional
@@ -224,4 +237,6 @@ def conv_transpose3d_weight(
     array([28., 28.])
     """
     options = (stride, padding, output_padding, dilation, groups, data_format, flip, dtype, method, precision)
-    return weight_gradient("conv_transpose3d_weight", 3, x, weight_shape, grad_output, TRANSPOSE, options, threads, out)
+    return weight_gradient(
+        "conv_transpose3d_weight", 3, x, weight_shape, grad_output, TRANSPOSE, options, device, threads, out
+    )

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from .._weight_gradients import CONV, bias_gradient, weight_gradient
 
 
-def bias(grad_output: ArrayLike, *, data_format: str = "channels_last") -> np.ndarray:
+def bias(grad_output: ArrayLike, *, data_format: str = "channels_last", device: str | None = None) -> np.ndarray:
     """Gradient of a loss with respect to the bias of a convolution: the sum of each map's gradient.
 
     Parameters
@@ -20,6 +20,8 @@ def bias(grad_output: ArrayLike, *, data_format: str = "channels_last") -> np.nd
         Gradient with respect to the result; up to three spatial axes.
     data_format : {"channels_last", "channels_first"}
         Where the filters lie.
+    device : {"cpu", "cuda", "cuda:0", ...}, optional
+        By default where `grad_output` lies: on a GPU with the same bits.
 
     Returns
     -------
@@ -44,7 +46,7 @@ def bias(grad_output: ArrayLike, *, data_format: str = "channels_last") -> np.nd
     >>> numconv.grad.bias(np.ones((8, 5, 5, 3), np.float32))
     array([200., 200., 200.], dtype=float32)
     """
-    return bias_gradient(grad_output, data_format)
+    return bias_gradient(grad_output, data_format, device)
 
 
 def conv1d_weight(
@@ -63,6 +65,7 @@ def conv1d_weight(
     dtype: DTypeLike | None = None,
     method: str = "auto",
     precision: str = "ieee",
+    device: str | None = None,
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -84,6 +87,8 @@ def conv1d_weight(
         "direct", or the same bits slowly, in NumPy.
     precision : {"ieee", "3xtf32", "tf32", "bf16"}
         As of `numconv.conv2d`: a permission for GPUs.
+    device : {"cpu", "cuda", "cuda:0", ...}, optional
+        By default where x and `grad_output` lie, as of `numconv.conv2d`: on a GPU with the same bits.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional
@@ -119,7 +124,7 @@ def conv1d_weight(
     array([ 4., -5.], dtype=float32)
     """
     options = (stride, padding, dilation, groups, pad_mode, pad_value, data_format, flip, dtype, method, precision)
-    return weight_gradient("conv1d_weight", 1, x, weight_shape, grad_output, CONV, options, threads, out)
+    return weight_gradient("conv1d_weight", 1, x, weight_shape, grad_output, CONV, options, device, threads, out)
 
 
 def conv2d_weight(
@@ -138,6 +143,7 @@ def conv2d_weight(
     dtype: DTypeLike | None = None,
     method: str = "auto",
     precision: str = "ieee",
+    device: str | None = None,
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -159,6 +165,8 @@ def conv2d_weight(
         "direct", or the same bits slowly, in NumPy.
     precision : {"ieee", "3xtf32", "tf32", "bf16"}
         As of `numconv.conv2d`: a permission for GPUs.
+    device : {"cpu", "cuda", "cuda:0", ...}, optional
+        By default where x and `grad_output` lie, as of `numconv.conv2d`: on a GPU with the same bits.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional
@@ -200,7 +208,7 @@ def conv2d_weight(
            [42., 46., 50.]], dtype=float32)
     """
     options = (stride, padding, dilation, groups, pad_mode, pad_value, data_format, flip, dtype, method, precision)
-    return weight_gradient("conv2d_weight", 2, x, weight_shape, grad_output, CONV, options, threads, out)
+    return weight_gradient("conv2d_weight", 2, x, weight_shape, grad_output, CONV, options, device, threads, out)
 
 
 def conv3d_weight(
@@ -219,6 +227,7 @@ def conv3d_weight(
     dtype: DTypeLike | None = None,
     method: str = "auto",
     precision: str = "ieee",
+    device: str | None = None,
     threads: int | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -240,6 +249,8 @@ def conv3d_weight(
         "direct", or the same bits slowly, in NumPy.
     precision : {"ieee", "3xtf32", "tf32", "bf16"}
         As of `numconv.conv2d`: a permission for GPUs.
+    device : {"cpu", "cuda", "cuda:0", ...}, optional
+        By default where x and `grad_output` lie, as of `numconv.conv2d`: on a GPU with the same bits.
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional
@@ -272,4 +283,4 @@ def conv3d_weight(
     array([ 6., 22.])
     """
     options = (stride, padding, dilation, groups, pad_mode, pad_value, data_format, flip, dtype, method, precision)
-    return weight_gradient("conv3d_weight", 3, x, weight_shape, grad_output, CONV, options, threads, out)
+    return weight_gradient("conv3d_weight", 3, x, weight_shape, grad_output, CONV, options, device, threads, out)

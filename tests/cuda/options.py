@@ -92,7 +92,7 @@ def library(request, monkeypatch):
         current_stream=lambda device: stream, get_current_stream=lambda: stream, Device=Context,
         runtime=types.SimpleNamespace(getDevice=lambda: 0),
     )  # fmt: skip
-    for name in ("float32", "float64", "int64"):
+    for name in ("float32", "float64", "int64", "uint8"):
         setattr(module, name, name)
 
     base = FakeTensor if request.param == "torch" else FakeArray

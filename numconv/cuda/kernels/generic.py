@@ -29,7 +29,7 @@ def make(
 ) -> Kernel:  # fmt: skip
     """`bias` is "" where none is added; `borders`: padding shows samples by a table, not the pad value."""
     scalar = storage_of(compute)
-    parts = _parts(x, w, compute, scalar)
+    parts = products(x, w, compute, scalar)
     add = adding(bias, compute, scalar)
     element = _element(parts, scalar, borders)
     activate = activating(scalar, activation)
@@ -114,10 +114,14 @@ def _element(parts: Any, scalar: str, borders: bool) -> Any:
     return ops.device(element)
 
 
-def _parts(x: str, w: str, compute: str, scalar: str) -> Any:
-    """The product of a sample and a weight, added to (re, im): of real parts, as many as exist."""
+def products(x: str, w: str, compute: str, scalar: str, conjugate: str = "") -> Any:
+    """The product of a sample and a weight, added to (re, im): of real parts, as many as exist.
+
+    `conjugate`: "x" or "w" is.
+    """
     load_x, load_w = ops.reader(storage_of(x), scalar), ops.reader(storage_of(w), scalar)
     fused, kind, EXACT = ops.multiply_add(scalar), getattr(np, scalar), scalar in ("int64", "uint64")
+    sign_x, sign_w = (ops.device(_negative if conjugate == which else _same) for which in "xw")
 
     def real(x: Any, at: Any, inside: Any, reals: Any, pad: Any, w: Any, from_w: Any, re: Any, im: Any) -> Any:
         value = load_x(x, at) if inside else kind(pad) if EXACT else kind(reals[0])
@@ -126,23 +130,31 @@ def _parts(x: str, w: str, compute: str, scalar: str) -> Any:
     def complex_x(x: Any, at: Any, inside: Any, reals: Any, pad: Any, w: Any, from_w: Any, re: Any, im: Any) -> Any:
         weight = load_w(w, from_w)
         x_re = load_x(x, at) if inside else kind(reals[0])
-        x_im = load_x(x, at + 1) if inside else kind(reals[1])
+        x_im = sign_x(load_x(x, at + 1) if inside else kind(reals[1]))
         return fused(x_re, weight, re), fused(x_im, weight, im)
 
     def complex_w(x: Any, at: Any, inside: Any, reals: Any, pad: Any, w: Any, from_w: Any, re: Any, im: Any) -> Any:
         value = load_x(x, at) if inside else kind(reals[0])
-        return fused(value, load_w(w, from_w), re), fused(value, load_w(w, from_w + 1), im)
+        return fused(value, load_w(w, from_w), re), fused(value, sign_w(load_w(w, from_w + 1)), im)
 
     def both(x: Any, at: Any, inside: Any, reals: Any, pad: Any, w: Any, from_w: Any, re: Any, im: Any) -> Any:
-        w_re, w_im = load_w(w, from_w), load_w(w, from_w + 1)
+        w_re, w_im = load_w(w, from_w), sign_w(load_w(w, from_w + 1))
         x_re = load_x(x, at) if inside else kind(reals[0])
-        x_im = load_x(x, at + 1) if inside else kind(reals[1])
+        x_im = sign_x(load_x(x, at + 1) if inside else kind(reals[1]))
         re, im = fused(x_re, w_re, re), fused(x_re, w_im, im)
         return fused(x_im, -w_im, re), fused(x_im, w_re, im)
 
     if compute[0] != "c":
         return ops.device(real)
     return ops.device({"cf": complex_x, "fc": complex_w, "cc": both}.get(_kinds(x, w), real))
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _negative(value: Any) -> Any:
+    return -value
 
 
 def _kinds(x: str, w: str) -> str:

@@ -37,6 +37,9 @@ elements. All that is compiled into one kernel is specialised by these factories
     unloading(first, n, pitch)        put(array, at, acc): fragments of accumulators, side by side
     lifting(n)                        lift(values, array, at): n float32, all at once
     storing_as(kind, storage, n)      store(pointer, offset, values): n float32 as neighbours of a kind, all at once
+    entry(scalar)                     take(array, at): four neighbours of 4 bytes, as a tuple
+    leaving(scalar, rows, columns, n) leave(pointer, at, pitch, height, width, acc): an accumulator for each of `rows`
+                                      (times `pitch`) and `columns` below height and width, n neighbours at a time
 `commit`: a group of copies ends. What was waited for is seen by other threads behind a barrier.
 
 Products of *warpgroups*, 128 threads (`kind`: bf16, f16 or tf32; `memory`: dynamic, of uint8):
@@ -77,7 +80,7 @@ from typing import Any
 from ..extra import simulated
 
 SIMULATED = simulated()
-_PARTS = ("", "_copies", "_vectors", "_tensor", "_warpgroup")
+_PARTS = ("", "_copies", "_vectors", "_tensor", "_warpgroup", "_sums")
 _faces = [import_module(f".{'simulated' if SIMULATED else 'gpu'}{part}", __package__) for part in _PARTS]
 
 
