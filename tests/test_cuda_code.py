@@ -84,7 +84,17 @@ DENSE = [
     ("5x5x30", ((8, 30, 56, 56), (70, 30, 5, 5)), FIRST),
     ("half", ((8, 56, 56, 128), (3, 3, 128, 128)), {"x_dtype": "float16"}),
     ("bytes", ((8, 56, 56, 16), (3, 3, 16, 32)), {"x_dtype": "uint8", "w_dtype": "float32", **WRAPPED}),
-    ("double", ((8, 56, 56, 16), (3, 3, 16, 32)), {"x_dtype": "float64"}),
+    ("double", ((8, 56, 56, 16), (3, 3, 16, 32)), {"x_dtype": "float32", "w_dtype": "float64"}),
+]  # fmt: skip
+LAYER = ((8, 56, 56, 64), (3, 3, 64, 64))
+DOUBLE = [
+    ("last", LAYER, {}),
+    ("first", ((8, 64, 56, 56), (64, 64, 3, 3)), {**FIRST, "activation": "relu"}),
+    ("odd channels reflect", ((8, 56, 56, 63), (3, 3, 63, 64)), {"pad_mode": "reflect"}),
+    ("1x1 few filters", ((8, 56, 56, 64), (1, 1, 64, 32)), {"bias": False}),
+    ("complex", LAYER, {"x_dtype": "complex128"}),
+    ("single complex", LAYER, {"x_dtype": "complex64"}),
+    ("single complex first", ((8, 64, 56, 56), (64, 64, 3, 3)), {**FIRST, "x_dtype": "complex64"}),
 ]  # fmt: skip
 BYTES = {"result": "uint8", "overflow": "saturate"}
 STENCILS = [
@@ -181,7 +191,8 @@ def test_dense(arch, name, shapes, options):
 
 @architectures
 @pytest.mark.parametrize(
-    ("feature", "instruction", "count"), [("copies", "LDGSTS", 3), ("tf32", "HMMA", 2), ("bf16", "HMMA", 2)]
+    ("feature", "instruction", "count"),
+    [("copies", "LDGSTS", 3), ("tf32", "HMMA", 2), ("bf16", "HMMA", 2), ("doubles", "DMMA", 1)],
 )
 def test_probes(arch, feature, instruction, count):
     """They have the instructions that they are about."""
@@ -189,7 +200,7 @@ def test_probes(arch, feature, instruction, count):
 
     probe = probes.PROBES[feature]
     code = compiled(arch, launch.Job(probe.factory, probe.parameters, (1, 1, 1), ()))
-    assert code.counts[instruction] == count
+    assert code.counts[instruction] == (8 if (feature, arch) == ("doubles", (8, 0)) else count)
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES[1:], ids=["sm_90"])
@@ -302,3 +313,25 @@ def test_dense_gradients(arch, name, shapes, options):
 
 SHARES = {"quads": 0.8, "pixels": 0.75, "channels": 0.75}
 """Of products in the main loop, by how x is copied."""
+
+
+@architectures
+@pytest.mark.parametrize(("name", "shapes", "options"), DOUBLE, ids=named)
+def test_double(arch, name, shapes, options):
+    """Products are matrices, copies do not pass through registers; where they are not, most instructions are."""
+    kernel, job = job_of(*shapes, padding="same", **{"x_dtype": "float64"} | options)
+    assert kernel == "double"
+    code = compiled(arch, job)
+    assert code.counts["CALL"] == 0
+    assert code.counts["LDGSTS"] > 8
+    assert code.counts["LDS.128"] >= 8
+    tile = methods.double.Tile(*job.parameters[8:])
+    if not tile.tensor:
+        assert code.counts["FFMA"] == 512
+        assert code.share("FFMA") > 0.9
+        return
+    assert code.counts["DMMA"] == (8 if arch >= (9, 0) else 64)
+    loop = max(code.loops, key=lambda loop: loop["DMMA"])
+    assert loop["DMMA"] == code.counts["DMMA"]
+    if "pad_mode" not in options:  # samples of the border take most, and are few
+        assert loop["all"] - loop["DMMA"] <= (460 if tile.unit == 1 else 330)  # in 512 cycles of the tensor cores

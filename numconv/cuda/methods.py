@@ -1,6 +1,7 @@
 """Kernels by preference: the first that computes a problem, as it lies in memory, is taken.
 
-All give the same bits, but those that compute with less precision, where that is permitted.
+All give the same bits, but those that compute with less precision, where that is permitted, and `double`, which leaves
+the order of sixteen products of float64 at a time to tensor cores.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from .._problem import Problem
-from . import dense, depthwise, generic, probes, stencil, tensor, warpgroup
+from . import dense, depthwise, double, generic, probes, stencil, tensor, warpgroup
 from .launch import Launches, capability
 from .places import Place
 
@@ -32,8 +33,8 @@ class Method(Protocol):
 
 
 KERNELS: dict[str, Method] = {
-    "stencil": stencil, "depthwise": depthwise, "warpgroup": warpgroup, "tensor": tensor, "dense": dense,
-    "generic": generic,
+    "stencil": stencil, "depthwise": depthwise, "warpgroup": warpgroup, "tensor": tensor, "double": double,
+    "dense": dense, "generic": generic,
 }  # fmt: skip
 
 

@@ -94,10 +94,21 @@ def _products(kind: str) -> Callable[[np.ndarray], np.ndarray]:
     return expected
 
 
+def _doubles() -> np.ndarray:
+    """Whole numbers, so that no order of their sums matters."""
+    return np.arange(384, dtype=np.float64) % 97 - 40
+
+
+def _product(x: np.ndarray) -> np.ndarray:
+    """What `kernels.double_probe.product` writes."""
+    return (x[:256].reshape(16, 16) @ x[256:].reshape(8, 16).T).ravel()
+
+
 KINDS = ("tf32", "bf16", "f16")
 """Of operands."""
 PROBES: dict[str, Probe] = {
     "copies": Probe("probes.copies", _numbers, _copies),
+    "doubles": Probe("double_probe.product", _doubles, _product),
     **{kind: Probe("probes.matrices", _matrix(kind), _products(kind), (kind,)) for kind in KINDS},
     **{f"wgmma {kind}": _warpgroup(kind) for kind in KINDS},
 }

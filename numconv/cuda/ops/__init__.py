@@ -40,6 +40,11 @@ elements. All that is compiled into one kernel is specialised by these factories
     entry(scalar)                     take(array, at): four neighbours of 4 bytes, as a tuple
     leaving(scalar, rows, columns, n) leave(pointer, at, pitch, height, width, acc): an accumulator for each of `rows`
                                       (times `pitch`) and `columns` below height and width, n neighbours at a time
+    multiplying_doubles(body, size, kept)
+                                      micro(acc, own, a, at, b, bt): as `unrolled`, of float64 by tensor cores:
+                                      ``body(acc, own, a, b, mma)``, of which `own` are `kept` values from call to call
+    negating(body, scalar, size)      as `unrolled`, the body also given ``minus(value)``
+    scattering(scalar, first, n, offsets)  put(array, at, acc): a store of n accumulators to each offset
 `commit`: a group of copies ends. What was waited for is seen by other threads behind a barrier.
 
 Products of *warpgroups*, 128 threads (`kind`: bf16, f16 or tf32; `memory`: dynamic, of uint8):
@@ -80,7 +85,7 @@ from typing import Any
 from ..extra import simulated
 
 SIMULATED = simulated()
-_PARTS = ("", "_copies", "_vectors", "_tensor", "_warpgroup", "_sums")
+_PARTS = ("", "_copies", "_vectors", "_tensor", "_warpgroup", "_sums", "_double")
 _faces = [import_module(f".{'simulated' if SIMULATED else 'gpu'}{part}", __package__) for part in _PARTS]
 
 
