@@ -27,8 +27,6 @@ def refusal(problem: Problem, x: Place, out: Place) -> str:
     parts = parts_of(problem)
     if problem.compute == np.float32 or problem.compute.kind not in "fc":
         return "only float64 and complex numbers"
-    if problem.compute == np.complex64 and parts != "cc":
-        return "only complex64 with complex64"
     if storage_of(problem.x_dtype.name) != storage_of(problem.compute.name):
         return "only samples of the type of the sums"
     if prod(problem.kernel) * problem.group_channels < FEWEST_PRODUCTS or problem.group_filters < FEWEST_FILTERS:
@@ -39,11 +37,10 @@ def refusal(problem: Problem, x: Place, out: Place) -> str:
         return "only results below 2**30 pixels, and as many weights"
     if max(n + lo + hi for n, (lo, hi) in zip(problem.spatial, problem.pads, strict=True)) >= 2**30:
         return "only axes below 2**30 samples"
-    if problem.compute == np.complex64 and not aligned(x, 8):
-        return "only complex numbers at multiples of 8 bytes"
-    if parts == "cc" and problem.compute == np.complex128 and not aligned(x, 16):
-        return "only complex numbers at multiples of 16 bytes"
-    return "only a pad value that is real" if parts == "cf" and is_padded(problem) else ""
+    is_split = parts == "cf" and problem.compute == np.complex128
+    if parts[0] == "c" and not is_split and not aligned(x, problem.x_dtype.itemsize):
+        return "only complex numbers at multiples of their size"
+    return "only padding with zeros" if is_split and is_padded(problem) else ""
 
 
 def features(problem: Problem) -> tuple[str, ...]:
@@ -86,15 +83,16 @@ def unit_of(problem: Problem, x: Place) -> int:
         return 2
     item_bytes = problem.x_dtype.itemsize
     even = problem.group_channels % 2 == 0 and not any(end % 2 for chain in problem.chains() for end in chain[2:])
-    near = x.view.strides[4] == item_bytes and parts_of(problem) != "cf"
-    return 2 if even and near and aligned(x, 2 * item_bytes) else 1
+    near = x.view.strides[4] == item_bytes and aligned(x, 2 * item_bytes)
+    apart = ("cf", np.complex128), ("fc", np.complex64)
+    return 2 if even and near and (parts_of(problem), problem.compute) not in apart else 1
 
 
 def tile_of(problem: Problem, x: Place, out: Place) -> Tile:
     """The largest that keeps a GPU busy, and is no wider than there are filters."""
     parts, unit = parts_of(problem), unit_of(problem, x)
     is_real = problem.compute != np.complex64
-    pixels = prod(problem.out_spatial) * x.view.shape[0] * (2 if parts == "cf" else 1)
+    pixels = prod(problem.out_spatial) * x.view.shape[0] * (2 if parts == "cf" and is_real else 1)
     filters = problem.group_filters * (2 if parts[1] == "c" and is_real else 1)
     P, F = _block(pixels, filters, problem.groups)
     along = unit == 2 and x.view.strides[4] == problem.x_dtype.itemsize
@@ -148,7 +146,7 @@ def launches(problem: Problem, places: dict[str, Place]) -> Launches:
     x, bias, out, steps = places["x"], places.get("bias"), places["out"], places["steps"]
     tile, parts = tile_of(problem, x, out), parts_of(problem)
     filters = problem.group_filters * (2 if parts[1] == "c" and tile.tensor else 1)
-    pixels = prod(out.view.shape[:4]) * (2 if parts == "cf" else 1)
+    pixels = prod(out.view.shape[:4]) * (2 if parts == "cf" and tile.tensor else 1)
     blocks = -(-filters // tile.F)
     stages = steps_count(problem) // DEPTH
     room = Place.room((problem.groups * blocks * stages * tile.w_size * (1 if tile.tensor else 2),), tile.scalar)

@@ -18,12 +18,12 @@ NONE = -(2**30)
 """Far from any sample: a coordinate of pixels and steps that do not exist."""
 
 
-def locating(parts: str) -> Any:
+def locating(parts: str, tensor: bool) -> Any:
     """(where a pixel's first tap lies, its coordinates, its place in the result): `NONE` and -1 beyond the last.
 
     The first tap may lie in the padding, at a place that is never read.
     """
-    divide, int32, int64, SPLIT = ops.divide, np.int32, np.int64, parts == "cf"
+    divide, int32, int64, SPLIT = ops.divide, np.int32, np.int64, tensor and parts == "cf"
 
     def locate(pixel: Any, numbers: Any) -> Any:
         if pixel >= numbers[2]:
@@ -53,7 +53,7 @@ def fetching(tile: Tile, parts: str, borders: bool, padded: bool) -> list:
     Of x, a thread copies some steps of each of COPIES pixels, or COPIES times some of one pixel.
     `padded`: a pad value that is not 0.0; it is copied from `pads`.
     """
-    put, weigh = _putting(tile, borders, padded), _weighing(tile)
+    put, weigh = _putting(tile, parts, borders, padded), _weighing(tile)
     look = ops.reader("int64", "int64")
     UNIT, SHIFT, (TO_PIXEL, TO_STEP), PIXELS = tile.unit, int(parts == "cc" and tile.tensor), tile.x_steps, tile.P
     ACROSS, DOWN = DEPTH // UNIT, tile.T * UNIT // DEPTH
@@ -103,10 +103,10 @@ def fetching(tile: Tile, parts: str, borders: bool, padded: bool) -> list:
 _INTS = (np.int32, np.int64)
 
 
-def _putting(tile: Tile, borders: bool, padded: bool) -> Any:
-    """Begin to copy a step, or neighbouring ones, of a pixel."""
+def _putting(tile: Tile, parts: str, borders: bool, padded: bool) -> Any:
+    """Begin to copy a step, or neighbouring ones, of a pixel; of a real x half of a pair."""
     aim, EACH, PADDED, int32, int64 = _aiming(borders), _each(tile), padded, *_INTS
-    copy = ops.copying(tile.scalar, tile.unit * EACH)
+    copy = ops.copying(tile.scalar, tile.unit * (1 if parts[0] == "f" else EACH))
 
     def put(
         xs: Any, to: Any, x: Any, pads: Any, table: Any, d: Any, h: Any, v: Any, at: Any, base: Any, pd: Any, ph: Any,
@@ -193,8 +193,9 @@ def _aiming(borders: bool) -> Any:
 def packing(w: str, scalar: str, parts: str, F: int) -> Kernel:
     """Weights as panels [group][filters // F][steps // DEPTH] of DEPTH * F elements: -0.0 where there are none.
 
-    A panel is [step][filter] of complex64. For tensor cores it is [filter // 8][step // 8][filter % 8][step % 4]
-    [step // 4 % 2]: each lane of a warp reads 16 bytes beside the next one's, for two products.
+    A panel is [step][filter] of complex64, or of the same real number twice. For tensor cores it is
+    [filter // 8][step // 8][filter % 8][step % 4][step // 4 % 2]: each lane of a warp reads 16 bytes beside the next
+    one's, for two products.
 
     A step of zeros by -0.0 leaves any sum as it is. Real views of complex filters are pairs of columns, (re, im) and
     below, where x is complex too, (-im, re).
@@ -226,7 +227,7 @@ def packing(w: str, scalar: str, parts: str, F: int) -> Kernel:
         if WHOLE:
             place += filter * numbers[4]
             store(packed, at * 2, load(w, place) if there else kind(-0.0))
-            store(packed, at * 2 + 1, load(w, place + 1) if there else kind(-0.0))
+            store(packed, at * 2 + 1, load(w, place + (1 if PAIRS else 0)) if there else kind(-0.0))
             return
         imaginary = (f & 1) != 0 if PAIRS else False
         place += (filter >> 1 if PAIRS else filter) * numbers[4]
