@@ -79,6 +79,7 @@ register.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -86,12 +87,17 @@ from ..extra import simulated
 
 SIMULATED = simulated()
 _PARTS = ("", "_copies", "_vectors", "_tensor", "_warpgroup", "_sums", "_double")
-_faces = [import_module(f".{'simulated' if SIMULATED else 'gpu'}{part}", __package__) for part in _PARTS]
+
+
+@lru_cache(maxsize=1)
+def _faces() -> list[Any]:
+    """Imported when a kernel is made: what there is to say of a GPU that is missing is said without numba-cuda."""
+    return [import_module(f".{'simulated' if SIMULATED else 'gpu'}{part}", __package__) for part in _PARTS]
 
 
 def __getattr__(name: str) -> Any:
     """What the first of the parts has that has it."""
-    for face in _faces:
+    for face in [] if name.startswith("__") else _faces():
         if hasattr(face, name):
             return getattr(face, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
