@@ -49,8 +49,8 @@ class Stencil(NamedTuple):
 
 EXISTS = 1 << 30
 """The bit of a pixel that exists, in the mask of its taps."""
-WARP, ROW_BYTES, CHUNK_BYTES = 32, 128, 16
-"""Lanes; what `tensor` keeps of a pixel or filter in shared memory at a time; what is copied at once."""
+WARP, ROW_BYTES = 32, 128
+"""Lanes; what `tensor` keeps of a pixel or filter in shared memory of a step."""
 
 
 class Matrix(NamedTuple):

@@ -29,13 +29,11 @@ from numba import cuda
 
 from .. import ops
 from .kernel import Kernel, storage_of
-from .shapes import ROW_BYTES, Matrix
+from .shapes import EXISTS, ROW_BYTES, Matrix
 from .tensor_finish import finishing
 from .tensor_products import body_of
 
 NUMBERS = 35
-EXISTS = 1 << 30
-"""The bit of a pixel that exists."""
 
 
 def make(
