@@ -20,8 +20,20 @@ from .places import Place
 
 FEWEST_PRODUCTS, FEWEST_FILTERS = 32, 16
 """Of a result; of a group."""
-BLOCKS = 132
-"""From which many blocks keep a GPU busy."""
+MULTIPROCESSORS = 132
+TILES = (
+    (Matrix("", False, 128, 128, 64, 64, 3, 2), 1.0),
+    (Matrix("", False, 256, 64, 64, 64, 2, 2), 1.05),
+    (Matrix("", False, 128, 64, 64, 32, 3, 2), 1.4),
+    (Matrix("", False, 64, 64, 32, 32, 3, 4), 1.6),
+)
+SPLIT = (
+    (Matrix("", True, 128, 128, 64, 32, 3, 1), 1.0),
+    (Matrix("", True, 128, 64, 64, 32, 3, 2), 1.0),
+    (Matrix("", True, 64, 64, 32, 32, 3, 3), 1.2),
+)
+"""Tiles of operands that are split need more registers and read less for each product. And how long a result takes, by
+the bytes of shared memory that warps read: 64 x 64 as many as tensor cores keep up with, 64 x 32 half as many again."""
 BITS = 29
 """Of a mask of taps: as many columns, rows and planes together."""
 THREADS = 256
@@ -82,24 +94,18 @@ def kind_of(problem: Problem) -> tuple[str, bool]:
 
 
 def tile_of(problem: Problem, samples: int) -> Matrix:
-    """Pixels and filters of a block: as many as leave no multiprocessor without one, and few beyond the last filter.
-
-    Warps of 64 x 64 read shared memory least, of which a product of 64 x 32 takes more than the tensor cores do; split
-    operands need the registers, and read less for each product.
-    """
+    """The tile that takes the least time, idle multiprocessors and filters that do not exist counted."""
     kind, split = kind_of(problem)
     if TINY:
         return Matrix(kind, split, 32, 16, 32, 16, 3, 1)
-    pixels, filters = prod(problem.out_spatial) * samples, problem.group_filters
+    pixels = prod(problem.out_spatial) * samples
 
-    def blocks(BP: int, BF: int) -> int:
-        return -(-pixels // BP) * -(-filters // BF) * problem.groups
+    def time(choice: tuple[Matrix, float]) -> float:
+        tile, factor = choice
+        blocks = -(-pixels // tile.BP) * -(-problem.group_filters // tile.BF) * problem.groups
+        return -(-blocks // MULTIPROCESSORS) * tile.BP * tile.BF * factor
 
-    if filters > 64 and blocks(128, 128) >= BLOCKS:
-        return Matrix(kind, split, 128, 128, 64, 32, 3, 1) if split else Matrix(kind, split, 128, 128, 64, 64, 3, 2)
-    if blocks(128, 64) >= BLOCKS:
-        return Matrix(kind, split, 128, 64, 64, 32, 3, 2)
-    return Matrix(kind, split, 64, 64, 32, 32, 3, 3 if split else 4)
+    return min(SPLIT if split else TILES, key=time)[0]._replace(kind=kind)
 
 
 def seen_of(problem: Problem, x: Place, out: Place, tile: Matrix) -> Seen:

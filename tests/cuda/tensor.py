@@ -129,10 +129,12 @@ def test_values_that_are_not_finite(precision):
     assert np.isfinite(found[~strange]).all()
 
 
-@pytest.mark.parametrize("precision", ["3xtf32", "tf32"])
-def test_tiles_of_layers(monkeypatch, precision):
+@pytest.mark.parametrize("tile", [*tensor.TILES, *tensor.SPLIT], ids=lambda choice: "x".join(map(str, choice[0][1:4])))
+def test_tiles_of_layers(monkeypatch, tile):
     """Those that a GPU uses, of 128 and 256 threads."""
+    split = tile[0].split
     monkeypatch.setattr(tensor, "TINY", False)
-    layer(precision, (3, 5), (1, 3), 16, 20, padding="same")
-    monkeypatch.setattr(tensor, "BLOCKS", 0)
-    layer(precision, (3, 5), (1, 3), 16, 65, padding="same", **FIRST)
+    monkeypatch.setattr(tensor, "SPLIT" if split else "TILES", (tile,))
+    layer("3xtf32" if split else "tf32", (3, 5), (1, 3), 16, 20, padding="same", **FIRST)
+    if tile[0].BP != 128:
+        layer("3xtf32" if split else "tf32", (3, 5), (1, 3), 16, 20, padding="same")

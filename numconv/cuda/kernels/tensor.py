@@ -51,7 +51,7 @@ def make(
     new_memory = ops.dynamic(shape.storage, STAGES * SIZE, 0)
     new_pixels = ops.dynamic("int32", 2 * BP, memory_bytes)
     new_where = ops.dynamic("int32", BP, memory_bytes + 8 * BP)
-    place, take, locate = ops.placing("int32"), ops.taking("int32"), _locating(bounded)
+    place, locate = ops.placing("int32"), _locating(bounded)
     fetch_x = _planes(shape, planes) if planes else _chunks(shape, 0 if pixels_down else BF * RE)
     fetch_w = _weights(shape, BP * RE if pixels_down else 0)
     look, wait, commit = ops.reader("int64", "int64"), ops.waiting(STAGES - 2), ops.commit
@@ -63,7 +63,7 @@ def make(
     finish = finishing(bias, result, activation, overflow, pixels_down, vector, WR, WC)
     PARTS, PART = (2, RE // 2) if shape.split else (1, 0)
     PLANES, EACH, VECTOR, wait_all = planes, max(planes, 1), vector, ops.waiting(0)
-    ACROSS, ENTRIES = BP // EACH, 4 if planes else 8
+    ACROSS, ENTRIES = min(BP // EACH, T), 4 if planes else 8
     ROWS = 32 * ACROSS // T
     LAST, divide, int32, int64 = (STAGES - 1) * SIZE, ops.divide, np.int32, np.int64
 
@@ -83,15 +83,13 @@ def make(
         total = numbers[0]
         weights = (int64(g) * total * numbers[7] + f0) * RE + int64(t) * CH
         step_weights = int64(numbers[7]) * RE
-        mine = int32(t % ACROSS * EACH) if PLANES else int32(0)
-        base, mask = take(pixels, int32(2 * mine)), take(pixels, int32(2 * mine + 1))
         first = int32(t // ACROSS * ROWS >> 3) if PLANES else int32(t & 7)
         entry = look(steps, int64(first))
         for s in range(STAGES - 1):
             if s < total:
                 to = int32(s * SIZE)
                 if PLANES:
-                    fetch_x(memory, x, t, to, steps, int32(s), entry, base, mask, numbers[34])
+                    fetch_x(memory, pixels, x, t, to, steps, int32(s), entry, numbers[34])
                 else:
                     fetch_x(memory, pixels, x, t, to, entry)
                 entry = look(steps, int64(int32(s + 1) * ENTRIES + first))
@@ -115,7 +113,7 @@ def make(
             ahead = int32(s + (STAGES - 1))
             if ahead < total:
                 if PLANES:
-                    fetch_x(memory, x, t, write, steps, ahead, entry, base, mask, numbers[34])
+                    fetch_x(memory, pixels, x, t, write, steps, ahead, entry, numbers[34])
                 else:
                     fetch_x(memory, pixels, x, t, write, entry)
                 entry = look(steps, int64(int32(ahead + 1) * ENTRIES + first))
@@ -194,35 +192,40 @@ def _chunks(shape: Matrix, first: int) -> Any:
 
 def _planes(shape: Matrix, each: int) -> Any:
     """Pixels of a step, `each` neighbours of a channel at a time: a thread copies them for ROWS channels, by eights."""
-    BP, EACH, ACROSS, FIRST = shape.BP, each, shape.BP // each, shape.BF * 8 * shape.chunk
+    BP, EACH, ACROSS, FIRST = shape.BP, each, min(shape.BP // each, shape.threads), shape.BF * 8 * shape.chunk
     ROWS = 32 * ACROSS // shape.threads
     UNIT = min(ROWS, 8)
     copy, look = ops.copying_rows(shape.storage, EACH, UNIT, BP), ops.reader("int64", "int64")
-    int32, int64 = np.int32, np.int64
+    take, int32, int64 = ops.taking("int32"), np.int32, np.int64
 
-    def fetch_from(u: int) -> Any:
+    def fetch_from(first: int, u: int) -> Any:
         if u == ROWS:
+            first, u = first + ACROSS * EACH, 0
+        if first == BP:
             return ops.device(_no_more)
-        rest, MORE = fetch_from(u + UNIT), u + UNIT < ROWS
+        rest, SAME = fetch_from(first, u + UNIT), UNIT == ROWS
+        NEXT = (u + UNIT) % ROWS
 
         def fetch(
-            memory: Any, x: Any, t: Any, to: Any, steps: Any, step: Any, entry: Any, base: Any, mask: Any, plane: Any
+            memory: Any, pixels: Any, x: Any, t: Any, to: Any, steps: Any, step: Any, entry: Any, plane: Any
         ) -> None:  # fmt: skip
-            row = int32(t // ACROSS * ROWS + u)
-            following = look(steps, int64(int32(step * 4 + ((row + UNIT) >> 3)))) if MORE else entry
+            row0 = int32(t // ACROSS * ROWS)
+            following = entry if SAME else look(steps, int64(int32(step * 4 + ((row0 + NEXT) >> 3))))
             distance, bits = int32(entry & 0x7FFFFFFF), int32(entry >> 32)
-            at = int32(to + FIRST + row * BP + t % ACROSS * EACH)
-            first = int64(int32(base + distance)) + int64(row & 7) * plane
-            copy(memory, at, x, first, int64(plane), int32(mask & bits) == bits)
-            rest(memory, x, t, to, steps, step, following, base, mask, plane)
+            row, pixel = int32(row0 + u), int32(first + t % ACROSS * EACH)
+            base, mask = take(pixels, int32(2 * pixel)), take(pixels, int32(2 * pixel + 1))
+            place = int64(int32(base + distance)) + int64(row & 7) * plane
+            at = int32(to + FIRST + row * BP + pixel)
+            copy(memory, at, x, place, int64(plane), int32(mask & bits) == bits)
+            rest(memory, pixels, x, t, to, steps, step, following, plane)
 
         return ops.device(fetch)
 
-    return fetch_from(0)
+    return fetch_from(0, 0)
 
 
 def _no_more(
-    memory: Any, x: Any, t: Any, to: Any, steps: Any, step: Any, entry: Any, base: Any, mask: Any, plane: Any
+    memory: Any, pixels: Any, x: Any, t: Any, to: Any, steps: Any, step: Any, entry: Any, plane: Any
 ) -> None:  # fmt: skip
     """After the last channels."""
 
