@@ -24,6 +24,7 @@ KERNELS = [
     ("3xtf32 one image", SMALL, {"precision": "3xtf32"}, 0.17),
     ("bf16 128", LAYER, {"precision": "bf16"}, 0.35),
     ("to int16", SMALL, {"precision": "tf32", "result": "int16", "overflow": "saturate"}, 0.12),
+    ("complex", ((8, 28, 28, 32), (3, 3, 32, 64)), {"precision": "3xtf32", "x_dtype": "complex64"}, 0.2),
     ("half 128", LAYER, {"precision": "tf32", "x_dtype": "float16"}, 0.35),
 ]
 """And how much of the main loop are products of matrices."""
@@ -71,4 +72,4 @@ def test_copies(precision):
 def kernels_shape(job):
     from numconv.cuda.kernels.shapes import Matrix
 
-    return Matrix(*job.parameters[9:])
+    return Matrix(*job.parameters[10:])

@@ -1,12 +1,22 @@
 """Tensor cores, where fewer bits of a product than float32's are allowed: when, how tiles are chosen, what is launched.
 
-Float32 sums of products of operands that are rounded first: `precision` is the least that is allowed. float16 arrays
-are multiplied as they are. x is read where it lies if its channels are neighbours, in whole chunks of 16 bytes, and
-padding is zeros; else a copy of it is, in which that is so: rounded, with its padding, of all that a call needs.
+`precision` is the least that is allowed; sums are of float32. The largest errors of a sum, relative to the sum of
+the products' sizes, but for the sums' own, which are those of adding up float32 in another order:
+
+    tf32     2**-10   factors are rounded to 11 bits
+    bf16     2**-7    to 8 bits
+    3xtf32   2**-21   factors are two of 11 bits: three products, the least is left out; no sum of a tensor core, which
+                      cuts off what does not fit, is of more than two of them
+    float16  0        whatever is allowed: products are exact
+
+x is read where it lies if its channels are neighbours, in whole chunks of 16 bytes, and padding is zeros; or, if it is
+float32, its pixels are, also in the result, and there are eight channels or more. Else a copy of it is: rounded, with
+its padding, of all that a call needs. Complex numbers are read as pairs of channels, and written as pairs of filters.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from typing import NamedTuple
 
@@ -58,8 +68,9 @@ def refusal(problem: Problem, x: Place, out: Place) -> str:
     """Why it does not compute a problem: "(it computes) only ..."; "" if it does."""
     if problem.precision == "ieee":
         return "only products that may be rounded"
-    if problem.compute != np.float32:
-        return "only sums of float32"
+    if problem.compute != np.float32 and not _real_parts(problem):
+        return "only sums of float32, or complex64 by complex weights"
+    problem = real_of(problem)
     products = prod(problem.kernel) * problem.group_channels
     if products < FEWEST_PRODUCTS or problem.group_filters < FEWEST_FILTERS:
         return f"only results of {FEWEST_PRODUCTS} products and groups of {FEWEST_FILTERS} filters"
@@ -71,7 +82,28 @@ def refusal(problem: Problem, x: Place, out: Place) -> str:
 
 def features(problem: Problem) -> tuple[str, ...]:
     """What is tried on a device before."""
-    return "copies", kind_of(problem)[0]
+    return "copies", kind_of(real_of(problem))[0]
+
+
+def _real_parts(problem: Problem) -> int:
+    """Of a channel, for complex64: 1 or 2; 0 where it is not computed."""
+    padded = any(map(any, problem.pads)) and problem.pad_value != 0
+    if not problem.compute == problem.w_dtype == problem.result == np.complex64 or problem.activation or padded:
+        return 0
+    return 2 if problem.x_dtype == np.complex64 else int(problem.x_dtype.kind == "f")
+
+
+def real_of(problem: Problem) -> Problem:
+    """The same in real numbers: the parts of complex ones are channels and filters of their own."""
+    if problem.compute == np.float32:
+        return problem
+    parts, single = _real_parts(problem), np.dtype(np.float32)
+    x_dtype = single if parts == 2 else problem.x_dtype
+    channels, filters = parts * problem.channels, 2 * problem.filters
+    return replace(
+        problem, x_dtype=x_dtype, w_dtype=single, compute=single, result=single, channels=channels, filters=filters,
+        pad_value=0.0,
+    )  # fmt: skip
 
 
 def _reach(place: Place) -> int:
@@ -110,9 +142,11 @@ def tile_of(problem: Problem, samples: int) -> Matrix:
 
 def seen_of(problem: Problem, x: Place, out: Place, tile: Matrix) -> Seen:
     """Where x lies well, as it lies."""
-    steps, spatial, padding = x.steps, padded_of(problem), any(map(any, problem.pads))
+    spatial, padding, pairs = padded_of(problem), any(map(any, problem.pads)), x.view.dtype.kind == "c"
+    steps = (*x.steps[:4], 1) if pairs and x.steps[4] == 2 else x.steps
     direct = (
         problem.x_dtype == (np.float16 if tile.kind == "f16" else np.float32)
+        and not (pairs and steps[4] != 1)
         and tile.kind != "bf16"
         and min(steps) >= 0
         and (not padding or (problem.pads_zeros and sum(problem.kernel) <= BITS))
@@ -146,7 +180,9 @@ def _pixels_down(out: Place) -> bool:
     return out.steps[4] < out.steps[3]
 
 
-def chunks_of(problem: Problem, seen: Seen, tile: Matrix, w_steps: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+def chunks_of(
+    problem: Problem, seen: Seen, tile: Matrix, w_steps: tuple[int, ...], parts: int
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """(the table of steps, the table that weights are packed by); eight more chunks than the steps have."""
     (KD, KH, KW), C, CH = problem.kernel, problem.group_channels, tile.chunk
     kd, kh, kw, c = (axis.ravel() for axis in np.indices((KD, KH, KW, -(-C // CH))))
@@ -155,7 +191,7 @@ def chunks_of(problem: Problem, seen: Seen, tile: Matrix, w_steps: tuple[int, ..
     bits = np.full(len(c), EXISTS)
     if seen.bounded:
         bits += (1 << kw) + (1 << (KW + kh)) + (1 << (KW + KH + kd))
-    place = kd * w_steps[0] + kh * w_steps[1] + kw * w_steps[2] + c * CH * w_steps[3]
+    place = kd * w_steps[0] + kh * w_steps[1] + kw * w_steps[2] + c * CH // parts * w_steps[3]
     filling = -len(c) % 8
     steps = np.concatenate([(bits << 32) + distance, np.full(filling + 8, 1 << (32 + BITS))])
     steps = steps[:: 8 // CH] if seen.planes else steps
@@ -165,15 +201,15 @@ def chunks_of(problem: Problem, seen: Seen, tile: Matrix, w_steps: tuple[int, ..
 
 def tables(problem: Problem, places: dict[str, Place]) -> dict[str, np.ndarray]:
     """Borders, steps, and chunks of weights."""
-    x = places["x"]
-    tile = tile_of(problem, x.view.shape[0])
-    steps, chunks = chunks_of(problem, seen_of(problem, x, places["out"], tile), tile, places["w"].steps)
+    x, real, parts = places["x"], real_of(problem), 2 if problem.x_dtype.kind == "c" else 1
+    tile = tile_of(real, x.view.shape[0])
+    steps, chunks = chunks_of(real, seen_of(real, x, places["out"], tile), tile, places["w"].steps, parts)
     return generic.tables(problem, places) | {"steps": steps, "chunks": chunks}
 
 
 def launches(problem: Problem, places: dict[str, Place]) -> Launches:
     """Weights are packed once; x is copied if it must be."""
-    x, samples = places["x"], places["x"].view.shape[0]
+    problem, x, samples = real_of(problem), places["x"], places["x"].view.shape[0]
     tile = tile_of(problem, samples)
     seen, total = seen_of(problem, x, places["out"], tile), places["chunks"].view.shape[0] // 8
     filters = -(-problem.group_filters // tile.BF) * tile.BF
@@ -194,8 +230,9 @@ def _pack(problem: Problem, places: dict[str, Place], tile: Matrix, total: int, 
     w, chunks = places["w"], problem.groups * total * filters * 8
     numbers = (chunks, filters, total, problem.group_filters, w.steps[4], w.steps[3], 0)
     kind = "float32" if tile.split else tile.kind
-    job = Job("tensor_copies.pack", (problem.w_dtype.name, kind, tile.storage, tile.chunk, THREADS),
-              (-(-chunks // THREADS), 1, 1), (numbers,))  # fmt: skip
+    pairs = 0 if w.view.dtype.kind != "c" else 2 if places["x"].view.dtype.kind == "c" else 1
+    parameters = (w.view.dtype.name, kind, tile.storage, tile.chunk, THREADS, pairs)
+    job = Job("tensor_copies.pack", parameters, (-(-chunks // THREADS), 1, 1), (numbers,))
     return Step.of(job, ("w", "packed", "chunks"), places)
 
 
@@ -210,7 +247,10 @@ def _gather(problem: Problem, places: dict[str, Place], tile: Matrix, seen: Seen
         pixels, chunks, *seen.spatial, *los, *problem.spatial, *starts[:2], *x.steps, per, C, seen.steps[3],
     )  # fmt: skip
     grid = (-(-pixels // (THREADS // 4)), -(-chunks // 16), 1)
-    parameters = (problem.x_dtype.name, kind, tile.storage, tile.chunk, borders, problem.groups > 1, THREADS)
+    parameters = (
+        x.view.dtype.name, kind, tile.storage, tile.chunk, borders, problem.groups > 1, THREADS,
+        x.view.dtype.kind == "c",
+    )  # fmt: skip
     job = Job("tensor_copies.gather", parameters, grid, (numbers, generic.reals(problem)))
     return Step.of(job, ("x", "scratch", "table" if borders else "w"), places)
 
@@ -218,11 +258,11 @@ def _gather(problem: Problem, places: dict[str, Place], tile: Matrix, seen: Seen
 def _main(problem: Problem, places: dict[str, Place], tile: Matrix, seen: Seen, total: int, filters: int) -> Step:
     out, bias = places["out"], places.get("bias")
     pixels, across = prod(out.view.shape[:4]), filters // tile.BF
-    pixels_down = _pixels_down(out)
+    pixels_down, pairs = _pixels_down(out), out.view.dtype.kind == "c"
     rounded = seen.whose == "scratch" or tile.kind != "tf32"
     parameters = (
         bias.view.dtype.name if bias else "", problem.result.name, problem.activation, problem.overflow, pixels_down,
-        seen.bounded, rounded or tile.split, _vector(problem, out, pixels_down), seen.planes, *tile,
+        seen.bounded, rounded or tile.split, _vector(problem, out, pixels_down), seen.planes, pairs, *tile,
     )  # fmt: skip
     numbers = (
         total, pixels, *problem.out_spatial, problem.group_filters, across, filters, *seen.steps, seen.group,
@@ -240,7 +280,11 @@ def _vector(problem: Problem, out: Place, pixels_down: bool) -> int:
     if problem.result not in (np.float32, np.float16) or out.address % (4 * problem.result.itemsize):
         return 1
     if pixels_down:
-        even = steps[4] == 1 and problem.group_filters % 4 == 0 and not any(step % 4 for step in steps[:4])
+        even = (
+            steps[4] == (2 if out.view.dtype.kind == "c" else 1)
+            and problem.group_filters % 4 == 0
+            and not any(step % 4 for step in steps[:4])
+        )
     else:
         plane = OD * OH * OW
         flat = (OD == 1 or steps[1] == OH * OW) and (OH == 1 or steps[2] == OW) and (OW == 1 or steps[3] == 1)

@@ -53,16 +53,25 @@ def layer(precision, size, kernel, channels, filters, groups=1, n=1, x_dtype="fl
 def wide(case, *operands):
     """The sums in float64, without an activation."""
     keywords = {name: value for name, value in case.keywords.items() if name not in ("activation", "dtype")}
-    return CONV[case.ndim](*(array.astype(np.float64) for array in operands), **keywords, method="reference")
+    kinds = (np.result_type(array, np.float64) for array in operands)
+    return CONV[case.ndim](
+        *(array.astype(kind) for array, kind in zip(operands, kinds, strict=True)), **keywords, method="reference"
+    )
 
 
-def exact(precision, size, kernel, channels, filters, groups=1, n=1, x_dtype="float32", **options):
+def exact(precision, size, kernel, channels, filters, groups=1, n=1, x_dtype="float32", w_dtype="", **options):
     """Small whole numbers, of which nothing is rounded: the reference's results."""
-    case = Case("tensor", n, size, channels, filters, kernel, groups, x_dtype, bias=True, options=options)
+    case = Case("tensor", n, size, channels, filters, kernel, groups, x_dtype, w_dtype, bias=True, options=options)
     rng = np.random.default_rng(channels * filters)
-    x, w, bias = (rng.integers(-8, 9, array.shape).astype(array.dtype) for array in arrays(case, rng))
+    x, w, bias = (whole(rng, array) for array in arrays(case, rng))
     found = result_of(case, precision, x, w, bias)
     assert same_bits(found + 0, CONV[case.ndim](x, w, bias, **case.keywords, method="reference") + 0)
+
+
+def whole(rng, array):
+    """Small numbers, in both parts of complex ones."""
+    values = rng.integers(-8, 9, (2, *array.shape))
+    return (values[0] + 1j * values[1] if array.dtype.kind == "c" else values[0]).astype(array.dtype)
 
 
 @LAYOUTS
@@ -100,6 +109,14 @@ def test_groups_samples_and_strides(layout):
     exact("tf32", (5,), (3,), 16, 40, 2, 3, stride=2, dilation=2, padding="same", **layout)
     exact("3xtf32", (2, 3, 3), (2, 1, 2), 16, 32, 2, 2, stride=(1, 2, 1), padding=1, **layout)
     exact("bf16", (2, 3, 4), (2, 3, 2), 12, 16, 1, 2, dilation=(1, 1, 2), padding=1, **layout)
+
+
+@LAYOUTS
+@pytest.mark.parametrize("x_dtype", ["complex64", "float32"])
+def test_complex(layout, x_dtype):
+    layer("3xtf32", (3, 5), (2, 3), 6, 18, padding="same", x_dtype=x_dtype, w_dtype="complex64", **layout)
+    options = {"stride": 2, "padding": 1, "pad_mode": "reflect"} | layout
+    exact("tf32", (5,), (3,), 12, 16, 2, 2, x_dtype=x_dtype, w_dtype="complex64", **options)
 
 
 def test_long_filters():

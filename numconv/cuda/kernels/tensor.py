@@ -38,11 +38,12 @@ NUMBERS = 35
 
 def make(
     bias: str, result: str, activation: str, overflow: str, pixels_down: bool, bounded: bool, rounded: bool,
-    vector: int, planes: int, *tile: Any,
+    vector: int, planes: int, pairs: bool, *tile: Any,
 ) -> Kernel:  # fmt: skip
     """`bounded`: taps may lie outside x; `rounded`: x is as products take it; `vector`: results stored at once.
 
-    `planes`: 0, or so many neighbouring pixels of a channel are copied at once.
+    `planes`: 0, or so many neighbouring pixels of a channel are copied at once; `pairs`: filters are the parts of
+    complex ones.
     """
     shape = Matrix(*tile)
     T, STAGES, SIZE, CH, BP, BF = shape.threads, shape.STAGES, shape.stage, shape.chunk, shape.BP, shape.BF
@@ -60,7 +61,7 @@ def make(
     SUMS = WR * WC // 32
     clear = ops.filling("float32", 0, SUMS, 0.0)
     step = ops.matrices(body_of(shape, pixels_down, rounded, planes), shape.kind, SUMS, bool(planes))
-    finish = finishing(bias, result, activation, overflow, pixels_down, vector, WR, WC)
+    finish = finishing(bias, result, activation, overflow, pixels_down, vector, pairs, WR, WC)
     PARTS, PART = (2, RE // 2) if shape.split else (1, 0)
     PLANES, EACH, VECTOR, wait_all = planes, max(planes, 1), vector, ops.waiting(0)
     ACROSS, ENTRIES = min(BP // EACH, T), 4 if planes else 8

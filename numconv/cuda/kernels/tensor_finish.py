@@ -12,14 +12,22 @@ from .kernel import storage_of
 
 
 def finishing(
-    bias: str, result: str, activation: str, overflow: str, pixels_down: bool, vector: int, WR: int, WC: int
+    bias: str,
+    result: str,
+    activation: str,
+    overflow: str,
+    pixels_down: bool,
+    vector: int,
+    pairs: bool,
+    WR: int,
+    WC: int,
 ) -> Any:
     """Store finished sums, 16 rows of a warp at a time, by way of memory that the pipeline no longer needs.
 
     `sums` and `added` are registers for `vector` values.
     """
     PITCH = WC + 8
-    write = _writing(bias, result, activation, overflow, pixels_down, vector, WC, PITCH)
+    write = _writing(bias, result, activation, overflow, pixels_down, vector, pairs, WC, PITCH)
     new_stage, sync, int32 = ops.dynamic("float32", 8 * 16 * PITCH, 0), ops.sync_warp, np.int32
 
     def finish_from(i: int) -> Any:
@@ -52,21 +60,30 @@ def finishing(
 
 
 def _writing(
-    bias: str, result: str, activation: str, overflow: str, pixels_down: bool, vector: int, WC: int, PITCH: int
+    bias: str,
+    result: str,
+    activation: str,
+    overflow: str,
+    pixels_down: bool,
+    vector: int,
+    pairs: bool,
+    WC: int,
+    PITCH: int,
 ) -> Any:
     """16 rows of a warp: a lane has `vector` neighbours of a row, those of one filter or of one pixel."""
     V, BIASED, PIXELS_DOWN, int32, int64, float32 = vector, bool(bias), pixels_down, np.int32, np.int64, np.float32
     activate, take = activating("float32", activation), ops.taking("int32")
     lift, store = ops.lifting(V), _storing(result, overflow, V)
     load = ops.reader(storage_of(bias or "float32"), "float32")
-    LANES = min(32, WC // V)
+    LANES, PAIR, REAL = min(32, WC // V), int(pairs), int(pairs and bias[:1] == "f")
     AT_ONCE, PARTS = 32 // LANES, WC // (LANES * V)
 
     def biases(values: Any, bias: Any, f: Any, each: Any, numbers: Any, g: Any) -> None:
         for e in range(V):
             values[e] = float32(0)
-            if BIASED and f + e * each < numbers[5]:
-                values[e] = load(bias, int64(int32(g * numbers[5] + f + e * each)) * numbers[33])
+            if BIASED and f + e * each < numbers[5] and (f + e * each) & REAL == 0:
+                filter = int32(g * numbers[5] + f + e * each)
+                values[e] = load(bias, int64(filter >> PAIR) * numbers[33] + (filter & PAIR))
 
     biases = ops.device(biases)
 
@@ -87,7 +104,8 @@ def _writing(
                     biases(added, bias, f, int32(0), numbers, g)
                 pixel = int32(row0 + row) if PIXELS_DOWN else int32(c0 + column)
                 if f < numbers[5] and pixel < left:
-                    at = int32(take(where, pixel) + int32(g * numbers[5] + f) * numbers[32])
+                    filter = int32(g * numbers[5] + f)
+                    at = int32(take(where, pixel) + (filter >> PAIR) * numbers[32] + (filter & PAIR))
                     lift(sums, stage, int32(first + row * PITCH + column))
                     for e in range(V):
                         total = float32(sums[e] + added[e]) if BIASED else sums[e]
