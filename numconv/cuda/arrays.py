@@ -288,7 +288,8 @@ def upload(array: np.ndarray, device: int = 0) -> Any:
         return cuda.to_device(array)
     with cuda.gpus[device]:
         stream = _copying_stream(device)
-        found = cuda.to_device(np.ascontiguousarray(array), stream=stream)
+        plain = array.ravel().reshape(array.shape)  # Numba does not take axes of one element that have any stride
+        found = cuda.to_device(plain, stream=stream)
         stream.synchronize()
         found.stream = 0
         return found

@@ -55,10 +55,30 @@ class Simulated:
         return self.host
 
 
+class Strided:
+    """An array on a GPU with the strides of one on the host, also negative ones and gaps, by the interface alone."""
+
+    def __init__(self, array):
+        low, high = np.lib.array_utils.byte_bounds(array)
+        memory = np.frombuffer((ctypes.c_char * (high - low)).from_address(low), np.uint8)
+        self.memory, self.offset = cuda.to_device(memory.copy()), array.__array_interface__["data"][0] - low
+        self.shape, self.strides, self.dtype = array.shape, array.strides, array.dtype
+
+    @property
+    def __cuda_array_interface__(self):
+        place = self.memory.device_ctypes_pointer.value + self.offset
+        kind = {"shape": self.shape, "strides": self.strides, "typestr": self.dtype.str}
+        return kind | {"data": (place, False), "version": 3}
+
+    def copy_to_host(self):
+        return np.ndarray(self.shape, self.dtype, self.memory.copy_to_host(), self.offset, self.strides)
+
+
 def to_device(array):
-    """A copy on the device; in the simulator with the same strides, also negative ones and gaps."""
+    """A copy on the device with the same strides."""
     if not simulated():
-        return cuda.to_device(array)
+        plain = array.flags.c_contiguous or not array.size
+        return cuda.to_device(array.ravel().reshape(array.shape)) if plain else Strided(array)
     if not array.size:
         return Simulated(array.copy())
     low, high = np.lib.array_utils.byte_bounds(array)

@@ -136,6 +136,12 @@ def test_an_array_bound_to_a_stream():
     assert numconv.conv2d(x, w, **FIRST).__cuda_array_interface__["stream"] == int(stream)
 
 
+def test_axes_of_one_element_may_have_any_stride():
+    x = np.lib.stride_tricks.as_strided(X, X.shape, (0, 12, *X.strides[2:]))
+    assert np.array_equal(numconv.cuda.arrays.upload(x).copy_to_host(), X)
+    numconv.conv2d(x, W, **FIRST, device="cuda")
+
+
 def test_what_is_said_of_it(plan):
     plan(cuda.to_device(X))
     assert ", 32 registers" in plan.explain()
