@@ -9,7 +9,7 @@ import numpy as np
 from .._plan import descriptor
 from .._problem import Problem
 from .._transposed import Transposed
-from . import launch, methods, probes
+from . import launch, methods
 from .arrays import Given, contiguous
 from .binding import Binding, Frame, runs
 from .compile import make
@@ -36,9 +36,7 @@ def lines(binding: Binding, frame: Frame) -> Iterator[str]:
 def _considered(problem: Problem, places: dict[str, Place], device: int) -> Iterator[str]:
     taken = False
     for name, method in methods.KERNELS.items():
-        reason = method.refusal(problem, places["x"], places["out"])
-        if not reason and (feature := probes.missing(method, problem, device)):
-            reason = f"only where {feature!r} works: {probes.trouble(feature, device)}"
+        reason = methods.reason_against(method, problem, places["x"], places["out"], device)
         if reason:
             yield f"{name:<10} computes {reason}"
         elif taken:

@@ -45,12 +45,17 @@ def chosen(name: str, problem: Problem, x: Place, out: Place, device: int | None
     """
     reason = ""
     for kernel, method in KERNELS.items():
-        reason = method.refusal(problem, x, out) or _elsewhere(method, device)
-        if not reason and device is not None and (feature := probes.missing(method, problem, device)):
-            reason = f"only where {feature!r} works"
-        if not reason:
+        if not (reason := reason_against(method, problem, x, out, device)):
             return kernel
     raise NotImplementedError(f"{name}: a GPU computes {reason}")
+
+
+def reason_against(method: Method, problem: Problem, x: Place, out: Place, device: int | None) -> str:
+    """Why a method does not compute a problem on a device: "(it computes) only ..."; "" if it does."""
+    reason = method.refusal(problem, x, out) or _elsewhere(method, device)
+    if not reason and device is not None and (feature := probes.missing(method, problem, device)):
+        return f"only where {feature!r} works: {probes.trouble(feature, device)}"
+    return reason
 
 
 def _elsewhere(method: Method, device: int | None) -> str:

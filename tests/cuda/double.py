@@ -56,7 +56,9 @@ def close(case, x, w, bias, found, expected):
         return
     with np.errstate(all="ignore"):
         sizes = [sum(np.abs(part) for part in (a.real, a.imag)) for a in (x, w)]
-        total = CONV[case.ndim](*sizes, None, **case.keywords | {"activation": None, "dtype": None}, method="reference")
+        options = case.keywords | {"activation": None, "dtype": None}
+        options |= {"pad_value": 2 * abs(options.get("pad_value", 0))}
+        total = CONV[case.ndim](*sizes, None, **options, method="reference")
         n = int(np.prod(case.kernel)) * case.channels // case.groups * 2
         limit = 2 * (256 + 2 * n / 256 + 3) * 2.0**-53 * (total + (0 if bias is None else np.abs(bias).max()))
         limit += n * 2.0**-1074
@@ -146,11 +148,11 @@ def test_complex_numbers_that_are_not_finite():
         check(case, x, w, None)
 
 
-@pytest.mark.parametrize("seed", range(1 if simulated() else 10))
+@pytest.mark.parametrize("seed", range(1 if simulated() else 4))
 def test_random_problems(seed, taken):
     """Any strides of the arrays."""
     number = 0
-    while len(taken) < (4 if simulated() else 60):
+    while len(taken) < (4 if simulated() else 20):
         rng = np.random.default_rng([seed, number])
         number += 1
         case = random_case(rng)

@@ -23,7 +23,7 @@ from .device import few_products, same_bits, simulated, to_device
 
 DTYPES = ("float32", "float64", "float16", "complex64")
 MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
-COUNT = 14 if simulated() else 200
+COUNT = 14 if simulated() else 40
 
 
 def numbers(rng, shape, dtype):
