@@ -33,8 +33,9 @@ class Method(Protocol):
 
 
 KERNELS: dict[str, Method] = {
-    "stencil": stencil, "depthwise": depthwise, "warpgroup": warpgroup, "tensor": tensor, "double": double,
-    "dense": dense, "generic": generic,
+    "stencil": stencil, "depthwise": depthwise, "warpgroup": warpgroup.Products(True),
+    "warpgroup, each tap": warpgroup.Products(False), "tensor": tensor, "double": double, "dense": dense,
+    "generic": generic,
 }  # fmt: skip
 
 

@@ -47,21 +47,22 @@ def _copies(x: np.ndarray) -> np.ndarray:
     return np.concatenate([one[np.arange(32) ^ 1], np.concatenate([one, two, four])[at ^ 8]])
 
 
-def _warpgroup(kind: str) -> Probe:
-    """Whole numbers, of which any two orders differ; sums are exact."""
-    dtype, (M, N) = np.dtype(np.float16 if kind == "f16" else np.float32), (128, 256)
+def _warpgroup(kind: str, shift: int = 0) -> Probe:
+    """Whole numbers, of which any two orders differ; sums are exact. See `kernels.warpgroup_probe`."""
+    dtype, (M, N, more) = np.dtype(np.float16 if kind == "f16" else np.float32), (128, 256, 32 if shift else 0)
 
     def given() -> np.ndarray:
-        values = np.random.default_rng(1).integers(-8, 9, (M + N, 32 if kind == "tf32" else 64)).astype(dtype)
+        rows, depth = M + N + 2 * more, 32 if kind == "tf32" else 64
+        values = np.random.default_rng(1).integers(-8, 9, (rows, depth)).astype(dtype)
         return values.view(np.uint16)[:, 1::2].copy().view(np.uint8) if kind == "bf16" else values.view(np.uint8)
 
     def expected(x: np.ndarray) -> np.ndarray:
         if kind == "bf16":
             x = (x.view(np.uint16).astype(np.uint32) << 16).view(np.uint8)
         values = x.view(dtype).astype(np.float32)
-        return values[:M] @ values[M:].T
+        return values[shift : shift + M] @ values[M + more + shift :][:N].T
 
-    return Probe("warpgroup_probe.product", given, expected, (kind,))
+    return Probe("warpgroup_probe.product", given, expected, (kind, shift))
 
 
 def _matrix(kind: str) -> Callable[[], np.ndarray]:
@@ -111,6 +112,7 @@ PROBES: dict[str, Probe] = {
     "doubles": Probe("double_probe.product", _doubles, _product),
     **{kind: Probe("probes.matrices", _matrix(kind), _products(kind), (kind,)) for kind in KINDS},
     **{f"wgmma {kind}": _warpgroup(kind) for kind in KINDS},
+    "wgmma rows": _warpgroup("bf16", 3),
 }
 """By feature: copies past registers, with zeros; products of matrices of a kind, of a warp and of a warpgroup."""
 

@@ -7,51 +7,35 @@ packed once.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import product
 from math import prod
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from .._problem import Problem
 from . import generic
 from .kernels.warpgroup_operands import THREADS, X_NUMBERS, pieces_of
+from .kernels.warpgroup_tile import ROW, Tile
 from .launch import Job, Launches, Step
 from .places import Place
 
-CAPABILITY = (9, 0)
-"""The only one whose GPUs have wgmma."""
 FEWEST_PRODUCTS, FEWEST_FILTERS, MOST_FILLING = 64, 32, 4
 """Of a result; of a group; channels of a piece for each that there is."""
 MOST_BYTES = 1 << 28
 """Of x laid out at a time; a sample is not divided."""
-MULTIPROCESSORS = 132
 FOLD = 2
 """Stages whose products are added up in tensor cores, for 3xtf32: 24 sums that are cut, not rounded."""
-
-
-class Tile(NamedTuple):
-    """M x N sums of a block; buffers of stages; whether a product is in flight behind a barrier; blocks side by side.
-
-    `rate`: the share of the products' peak that shared memory leaves, by counting its bytes.
-    """
-
-    M: int
-    N: int
-    slots: int
-    lag: int
-    blocks: int
-    rate: float
-
-
-TILES = (
-    Tile(128, 256, 4, 1, 1, 1.0),
-    Tile(128, 128, 3, 0, 2, 0.8),
-    Tile(64, 256, 4, 1, 1, 0.8),
-    Tile(64, 128, 4, 0, 2, 0.67),
-)
-FOLDING = (Tile(128, 128, 3, 0, 1, 0.9), Tile(64, 128, 2, 0, 2, 0.7))
-"""Of two parts, where each sum takes up two registers."""
+FARTHEST = 128
+"""Pixels between the first and the last tap of a row that share rows in shared memory."""
+SIZES, FOLDED = ((128, 256, 1), (64, 256, 2), (128, 128, 2), (64, 128, 2)), ((128, 128, 1), (64, 128, 2))
+"""Rows and columns of a tile, and blocks of a multiprocessor; with sums in two registers."""
+MULTIPROCESSORS, SHARED, RESERVED = 132, 228 << 10, 1 << 10
+"""Of an H100 or H200; bytes of shared memory of one, and of those a block's that are not its own."""
+SHARED_RATE, CACHE_RATE, START = 128, 30, 4000
+"""Bytes a cycle that shared memory moves, and that the L2 cache gives to a multiprocessor; cycles of a block beside
+its stages. Estimates: they order tiles, no more."""
 
 
 class Layout(NamedTuple):
@@ -63,29 +47,6 @@ class Layout(NamedTuple):
     size: tuple[int, int, int]
     steps: tuple[int, int, int, int, int]
     in_place: bool
-
-
-def refusal(problem: Problem, x: Place, out: Place) -> str:
-    """Why it does not compute a problem: "(it computes) only ..."; "" if it does."""
-    if problem.compute != np.float32 or problem.precision == "ieee":
-        return "only sums of float32 of which less precision is permitted"
-    products, each = prod(problem.kernel) * problem.group_channels, pieces_of(kind_of(problem))
-    if products < FEWEST_PRODUCTS or problem.group_filters < FEWEST_FILTERS:
-        return f"only results of {FEWEST_PRODUCTS} products and groups of {FEWEST_FILTERS} filters"
-    if -(-problem.group_channels // each) * each > MOST_FILLING * problem.group_channels:
-        return "only channels that fill 16 bytes"
-    if problem.groups > generic.MOST:
-        return "only grids that there are"
-    layout = layout_of(problem, x)
-    largest = max(layout.steps[0] * (x.view.shape[0] if layout.in_place else 1), prod(out.view.shape[:4]))
-    if largest >= 2**31 - 256 or -(-problem.group_filters // 64) * 64 * products * problem.groups >= 2**31:
-        return "only samples of 2**31 pieces, weights and results of 2**31 pixels"
-    return ""
-
-
-def features(problem: Problem) -> tuple[str, ...]:
-    """What is tried on a device before."""
-    return "copies", f"wgmma {kind_of(problem)}"
 
 
 def kind_of(problem: Problem) -> str:
@@ -112,65 +73,133 @@ def layout_of(problem: Problem, x: Place) -> Layout:
     )
 
 
-def tile_of(problem: Problem, pixels: int) -> tuple[Tile, bool]:
-    """The one that takes the least time, waves of blocks and idle rows counted; whether its rows are filters."""
-
-    def time(choice: tuple[Tile, bool]) -> float:
-        tile, left = choice
-        down, across = (tile.M, tile.N) if left else (tile.N, tile.M)
-        blocks = -(-pixels // across) * -(-problem.group_filters // down) * problem.groups
-        return -(-blocks // MULTIPROCESSORS) * tile.M * tile.N / tile.rate
-
-    return min(product(FOLDING if problem.precision == "3xtf32" else TILES, (False, True)), key=time)
-
-
-def pieces_and_places(problem: Problem, layout: Layout, w_steps: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """For each piece of K, in whole stages: where x has it, -1 for none; where w has it, and how many channels."""
-    piece, j = pieces_of(layout.kind), np.arange(layout.each)
-    taps = np.stack(np.meshgrid(*map(np.arange, problem.kernel), indexing="ij"), -1).reshape(-1, 1, 3)
-    at = (taps * np.array(problem.dilation) * np.array(layout.steps[1:4])).sum(-1) + j
-    places = (taps * np.array(w_steps[:3])).sum(-1) + j * piece * w_steps[3]
-    counts = np.minimum(piece, problem.group_channels - j * piece) + 0 * places
-    missing = -at.size % 8
-    pieces = np.concatenate([at.ravel(), np.full(missing, -1)]).astype(np.int32)
-    rows = np.stack([places, counts], -1).reshape(-1, 2)
-    return pieces, np.concatenate([rows, np.zeros((missing, 2), np.int64)]).astype(np.int64)
+def tile_of(problem: Problem, layout: Layout, samples: int, shared: bool) -> Tile:
+    """The one that takes the least time, by what it computes, reads and writes, idle rows included."""
+    sizes, fold = (FOLDED, FOLD) if problem.precision == "3xtf32" else (SIZES, 0)
+    taps = (1, problem.kernel[2]) if shared and _in_rows(problem, layout) else (1,)
+    tiles = (
+        Tile.fitting(
+            M, N, left, blocks, each, problem.dilation[2], layout.parts, fold, SHARED // blocks - RESERVED
+        )
+        for (M, N, blocks), left, each in product(sizes, (False, True), taps)
+    )  # fmt: skip
+    return min(filter(None, tiles), key=lambda tile: _cycles(problem, layout, tile, samples))
 
 
-def tables(problem: Problem, places: dict[str, Place]) -> dict[str, np.ndarray]:
-    """Borders, pieces of x (a spare stage behind them: the kernel looks ahead), places of weights."""
-    layout = layout_of(problem, places["x"])
-    pieces, weights = pieces_and_places(problem, layout, places["w"].steps)
-    spare = np.full(8 * 6, -1, np.int32)
-    return generic.tables(problem, places) | {"pieces": np.concatenate([pieces, spare]), "weights": weights.ravel()}
+def _in_rows(problem: Problem, layout: Layout) -> bool:
+    """Whether windows of neighbours in memory are one pixel apart, whatever row they are in."""
+    (D, H, W), steps = layout.size, layout.steps
+    together = steps[0] == D * steps[1] and steps[1] == H * steps[2] and steps[2] == W * steps[3]
+    near = 0 < (problem.kernel[2] - 1) * problem.dilation[2] <= FARTHEST
+    return problem.stride == (1, 1, 1) and together and near
 
 
-def launches(problem: Problem, places: dict[str, Place]) -> Launches:
-    """Weights packed once; for each part of the batch, x laid out and multiplied."""
-    samples, layout = places["x"].view.shape[0], layout_of(problem, places["x"])
-    sample_bytes = layout.steps[0] * 16
-    part = samples if layout.in_place else min(samples, max(1, MOST_BYTES // sample_bytes))
-    tile, left = tile_of(problem, part * prod(problem.out_spatial))
-    filters = tile.M if left else tile.N
-    stages, across = places["weights"].view.size // 16, -(-problem.group_filters // filters)
-    packed = problem.groups * across * stages * layout.parts * filters * 128
-    scratch = 0 if layout.in_place else part * sample_bytes
-    places = places | {"packed": Place.room((packed,), "uint8"), "scratch": Place.room((scratch,), "uint8")}
-    steps = []
-    for first in range(0, samples, part):
-        count = min(part, samples - first)
-        steps += [] if layout.in_place else [_laying(problem, places, layout, first, count)]
-        steps.append(_multiplying(problem, places, layout, (tile, left), (stages, across, first, count)))
-    packing = _packing(problem, places, layout, filters, (stages, across))
-    return Launches(tuple(steps), (packing,), packed, scratch)
+def _cycles(problem: Problem, layout: Layout, tile: Tile, samples: int) -> float:
+    """Of the whole product, as estimated."""
+    products, across = 3 if tile.parts == 2 else 1, -(-problem.group_filters // tile.filters)
+    blocks = -(-_positions(problem, layout, tile, samples) // tile.pixels) * across * problem.groups
+    copied = tile.parts * ROW * (tile.x_rows / tile.taps + tile.filters)
+    read = products * ROW * tile.M // 64 * (64 + tile.N)
+    stage = max(products * tile.M * tile.N / 32, (copied + read) / SHARED_RATE, copied / CACHE_RATE)
+    return -(-blocks // MULTIPROCESSORS) * (_stages(problem, layout, tile) * stage + START / tile.blocks)
 
 
-def _packing(problem: Problem, places: dict[str, Place], layout: Layout, filters: int, sizes: tuple[int, int]) -> Step:
-    stages, across = sizes
-    count = problem.groups * across * stages * filters * 8
-    w = places["w"]
+def _stages(problem: Problem, layout: Layout, tile: Tile) -> int:
+    taps = prod(problem.kernel)
+    return -(-taps * layout.each // 8) if tile.taps == 1 else taps * -(-layout.each // 8)
+
+
+def _positions(problem: Problem, layout: Layout, tile: Tile, samples: int) -> int:
+    """Pixels of the result; or of x, up to the last that is one of the result."""
+    if tile.taps == 1:
+        return samples * prod(problem.out_spatial)
+    last = np.ravel_multi_index([n - 1 for n in problem.out_spatial], layout.size)
+    return (samples - 1) * prod(layout.size) + int(last) + 1
+
+
+def pieces_and_places(
+    problem: Problem, layout: Layout, tile: Tile, w_steps: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """For each piece of a slot, where x has it, -1 for none; for each of a stage, where w has it, how many channels."""
+    (KD, KH, KW), piece, each = problem.kernel, pieces_of(layout.kind), layout.each
+    if tile.taps > 1:
+        kd, kh, chunk, kw, j = (axis.ravel() for axis in np.indices((KD, KH, -(-each // 8), KW, 8)))
+        j = chunk * 8 + j
+    else:
+        kd, kh, kw, j = (axis.ravel() for axis in np.indices((KD, KH, KW, each)))
+        kd, kh, kw, j = (np.append(axis, np.zeros(-len(j) % 8, int) + last) for axis, last in
+                         ((kd, 0), (kh, 0), (kw, 0), (j, each)))  # fmt: skip
+    (dD, dH, dW), (_, d, h, w, _) = problem.dilation, layout.steps
+    shown = kd * dD * d + kh * dH * h + (kw * dW * w if tile.taps == 1 else 0) + j
+    pieces = np.where(j < each, shown, -1).reshape(-1, tile.taps, 8)[:, 0]
+    places = kd * w_steps[0] + kh * w_steps[1] + kw * w_steps[2] + j * piece * w_steps[3]
+    counts = np.clip(problem.group_channels - j * piece, 0, piece)
+    return pieces.ravel().astype(np.int32), np.stack([places * (counts > 0), counts], -1).astype(np.int64)
+
+
+def plan_of(problem: Problem, x: Place, shared: bool) -> tuple[Layout, int, Tile]:
+    """(how x lies, how many samples are laid out at a time, the tile)."""
+    layout, samples = layout_of(problem, x), x.view.shape[0]
+    part = samples if layout.in_place else min(samples, max(1, MOST_BYTES // (layout.steps[0] * 16)))
+    return layout, part, tile_of(problem, layout, part, shared)
+
+
+@dataclass(frozen=True)
+class Products:
+    """The method. `shared`: stages of neighbouring taps may read the same rows of shared memory."""
+
+    shared: bool
+    CAPABILITY: ClassVar[tuple[int, int]] = (9, 0)
+
+    def refusal(self, problem: Problem, x: Place, out: Place) -> str:
+        """Why it does not compute a problem: "(it computes) only ..."; "" if it does."""
+        if problem.compute != np.float32 or problem.precision == "ieee":
+            return "only sums of float32 of which less precision is permitted"
+        products, each = prod(problem.kernel) * problem.group_channels, pieces_of(kind_of(problem))
+        if products < FEWEST_PRODUCTS or problem.group_filters < FEWEST_FILTERS:
+            return f"only results of {FEWEST_PRODUCTS} products and groups of {FEWEST_FILTERS} filters"
+        if -(-problem.group_channels // each) * each > MOST_FILLING * problem.group_channels:
+            return "only channels that fill 16 bytes"
+        if problem.groups > generic.MOST:
+            return "only grids that there are"
+        layout = layout_of(problem, x)
+        largest = max(layout.steps[0] * (x.view.shape[0] if layout.in_place else 1), prod(out.view.shape[:4]))
+        if largest >= 2**31 - 512 or -(-problem.group_filters // 256) * 256 * products * problem.groups >= 2**31:
+            return "only samples of 2**31 pieces, weights and results of 2**31 pixels"
+        return ""
+
+    def features(self, problem: Problem) -> tuple[str, ...]:
+        """What is tried on a device before."""
+        rows = self.shared and problem.stride == (1, 1, 1) and problem.kernel[2] > 1
+        return ("copies", f"wgmma {kind_of(problem)}", *(("wgmma rows",) if rows else ()))
+
+    def tables(self, problem: Problem, places: dict[str, Place]) -> dict[str, np.ndarray]:
+        """Borders, pieces of x (some stages more: the kernel looks ahead), places of weights."""
+        layout, _, tile = plan_of(problem, places["x"], self.shared)
+        pieces, weights = pieces_and_places(problem, layout, tile, places["w"].steps)
+        spare = np.full(8 * (tile.ahead + 2), -1, np.int32)
+        return generic.tables(problem, places) | {"pieces": np.concatenate([pieces, spare]), "weights": weights.ravel()}
+
+    def launches(self, problem: Problem, places: dict[str, Place]) -> Launches:
+        """Weights packed once; for each part of the batch, x laid out and multiplied."""
+        layout, part, tile = plan_of(problem, places["x"], self.shared)
+        samples, across = places["x"].view.shape[0], -(-problem.group_filters // tile.filters)
+        packed = problem.groups * across * _stages(problem, layout, tile) * layout.parts * tile.filters * ROW
+        scratch = 0 if layout.in_place else part * layout.steps[0] * 16
+        places = places | {"packed": Place.room((packed,), "uint8"), "scratch": Place.room((scratch,), "uint8")}
+        steps = []
+        for first in range(0, samples, part):
+            count = min(part, samples - first)
+            steps += [] if layout.in_place else [_laying(problem, places, layout, first, count)]
+            steps.append(_multiplying(problem, places, layout, tile, first, count))
+        return Launches(tuple(steps), (_packing(problem, places, layout, tile),), packed, scratch)
+
+
+def _packing(problem: Problem, places: dict[str, Place], layout: Layout, tile: Tile) -> Step:
+    w, stages, across = places["w"], _stages(problem, layout, tile), -(-problem.group_filters // tile.filters)
+    count = problem.groups * across * stages * tile.filters * 8
     numbers = (count, stages, across, problem.group_filters, w.steps[3], w.steps[4])
-    parameters = (layout.kind, problem.w_dtype.name, filters, layout.parts, THREADS)
+    parameters = (layout.kind, problem.w_dtype.name, tile.filters, layout.parts, THREADS)
     job = Job("warpgroup_operands.pack", parameters, (-(-count // THREADS), 1, 1), (numbers,))
     return Step.of(job, ("w", "packed", "weights"), places)
 
@@ -198,25 +227,26 @@ def _laying(problem: Problem, places: dict[str, Place], layout: Layout, first: i
 
 
 def _multiplying(
-    problem: Problem, places: dict[str, Place], layout: Layout, choice: tuple[Tile, bool],
-    sizes: tuple[int, int, int, int],
-) -> Step:  # fmt: skip
-    (tile, left), (stages, across, first, count) = choice, sizes
-    out, bias, pixels = places["out"], places.get("bias"), count * prod(problem.out_spatial)
+    problem: Problem, places: dict[str, Place], layout: Layout, tile: Tile, first: int, count: int
+) -> Step:
+    out, bias, across = places["out"], places.get("bias"), -(-problem.group_filters // tile.filters)
     pixels_fast = out.steps[3] <= out.steps[4]
+    together = _four(problem, out, pixels_fast) and not (pixels_fast and tile.taps > 1)
     parameters = (
         layout.kind, bias.view.dtype.name if bias else "", problem.result.name, problem.activation, problem.overflow,
-        *tile[:5], left, pixels_fast, 4 if _four(problem, out, pixels_fast) else 1, layout.parts,
-        FOLD if problem.precision == "3xtf32" else 0,
+        pixels_fast, 4 if together else 1, *tile,
     )  # fmt: skip
-    blocks = -(-pixels // (tile.N if left else tile.M)) * across
+    sizes, positions = problem.out_spatial if tile.taps == 1 else layout.size, _positions(problem, layout, tile, count)
     strides = (step * stride for step, stride in zip(layout.steps[1:4], problem.stride, strict=True))
     numbers = (
-        stages, across, pixels, *problem.out_spatial, problem.group_filters, layout.steps[0], *strides, layout.steps[4],
-        *out.steps, bias.steps[0] if bias else 0, first * out.steps[0], layout.each,
+        _stages(problem, layout, tile), across, positions + (tile.taps - 1) * tile.shift, *sizes,
+        problem.group_filters, layout.steps[0],
+        *strides, layout.steps[4], *out.steps, bias.steps[0] if bias else 0, first * out.steps[0], layout.each,
+        *problem.out_spatial,
     )  # fmt: skip
-    source = "x" if layout.in_place else "scratch"
+    blocks = -(-positions // tile.pixels) * across
     job = Job("warpgroup.make", parameters, (blocks, problem.groups, 1), (numbers, generic.reals(problem)))
+    source = "x" if layout.in_place else "scratch"
     return Step.of(job, (source, "packed", "bias" if bias else "w", "out", "pieces"), places)
 
 

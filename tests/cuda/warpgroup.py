@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from numconv.cuda import methods, warpgroup
-from numconv.cuda.warpgroup import Tile
+from numconv.cuda.kernels.warpgroup_tile import Tile
 
 from ..problems import poisoned
 from .device import CONV, only, simulated, to_device
@@ -21,16 +21,24 @@ def taken(monkeypatch):
         monkeypatch.setattr(warpgroup, name, value)
     if simulated():
         monkeypatch.setattr(warpgroup, "THREADS", 32)
-        tiled(monkeypatch, 3, 0, False)
+        tiled(monkeypatch, False)
     with only("warpgroup") as found:
         yield found
         assert found
 
 
-def tiled(monkeypatch, slots, lag, left):
-    """The least tile, in the simulator."""
+def tiled(monkeypatch, left, lag=0, ahead=2, taps=None):
+    """The least tile, in the simulator: 64 x 16; `taps` of a row share samples, where that is possible."""
+
+    def tile_of(problem, layout, samples, sharing):
+        shared = (taps or problem.kernel[2]) if sharing and warpgroup._in_rows(problem, layout) else 1
+        fold = warpgroup.FOLD if problem.precision == "3xtf32" else 0
+        x_slots = ahead + 1 + lag if shared == 1 else -(-(ahead + lag) // shared) + 1
+        shift = problem.dilation[2]
+        return Tile(64, 16, left, x_slots, ahead + 1 + lag, lag, 1, shared, shift, layout.parts, fold)
+
     if simulated():
-        monkeypatch.setattr(warpgroup, "tile_of", lambda *_: (Tile(64, 16, slots, lag, 1, 1.0), left))
+        monkeypatch.setattr(warpgroup, "tile_of", tile_of)
 
 
 def rounded(values, kind):
@@ -71,7 +79,7 @@ def arrays(x_shape, w_shape, dtype=np.float32, seed=0):
 )  # fmt: skip
 def test_precisions(monkeypatch, precision, layout, left):
     """Two blocks of what is right, channels that do not fill a piece, bias; a product in flight behind the barrier."""
-    tiled(monkeypatch, 4, 1, left)
+    tiled(monkeypatch, left, lag=1, taps=None if precision == "tf32" else 1)
     bias = np.random.default_rng(1).standard_normal(20).astype(np.float32)
     size = (6, 4) if left else (4, 4)
     if layout == "last":

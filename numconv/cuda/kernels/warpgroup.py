@@ -1,28 +1,34 @@
 """Products by warpgroups (wgmma): a matrix product of weights and pixels made ready by `warpgroup_operands`.
 
 A block computes M x N sums of a group, 64 x N of each warpgroup of 128 threads, in registers; rows are filters and
-columns pixels, or the other way round. Both operands lie in shared memory, `slots` times:
+columns pixels, or the other way round (`warpgroup_tile`). In shared memory:
 
-    slot     [part][M + N][128 bytes]   rows of both sides, a *stage* of K: 8 pieces of 16 bytes
-    origins  [pixels of the block]      int32: the first piece of each pixel's window in x
-    where    [pixels of the block]      int64: its place in the result, -1 beyond the last
-    biases   [filters of the block]     float32: -0.0, which changes no sum, where there is none
-    results  [M][N + 8] or [N][M + 4]   float32, where the slots were: neighbours are those of the result
+    x        [slot][part][pixels, and more][128 bytes]   a *stage* of K: 8 pieces of 16 bytes
+    w        [slot][part][filters][128 bytes]
+    where    [pixels]            int64: the place of each in the result, -1 where there is none
+    origins  [pixels, and more]  int32: the first piece of each pixel's window in x
+    biases   [filters]           float32: -0.0, which changes no sum, where there is none
+    results  [M][N + 8] or [N][M + 4]   float32, where x and w were: neighbours are those of the result
 
 Rows are swizzled as wgmma's 128-byte mode has them: piece j of row r is at j ^ (r & 7), so that neither the copies (8
 threads a row) nor the products meet in banks. Thread t copies piece t & 7 of rows t >> 3, + T / 8, ... of both sides:
 the same piece of all of its rows, so that one table entry a stage says where it lies, and its swizzle is a constant. A
 copy costs two instructions of address beside itself; borders and padding cost none, as x was laid out with them.
 
-Stage s is multiplied while stages up to s + slots - 1 - lag are on their way. lag = 1 leaves the product of stage s - 1
-unfinished while that of s is queued, so that the tensor cores do not wait for the barrier: for blocks that are alone on
-a multiprocessor. Copies are written by threads and read by the tensor cores' own path: hence a fence between the wait
+Taps that are neighbours in a row of the kernel read the same samples, one pixel further on. At stride 1 a block takes
+pixels as they lie in x, those between the rows of the result too, which are not stored (3.5 % at 56 columns): then
+the rows of one tap are those of the tap before from the second on, and `taps` stages read one slot, by descriptors
+that begin some rows further on. Of 3 x 3 taps this leaves 27 of 48 KB to be copied for a stage of 128 x 256 sums.
+
+Stage s is multiplied while the next ones are on their way. lag = 1 leaves the product of stage s - 1 unfinished while
+that of s is queued, so that the tensor cores do not wait for the barrier: for blocks that are alone on a
+multiprocessor. Copies are written by threads and read by the tensor cores' own path: hence a fence between the wait
 for copies and the barrier.
 
-What bounds it, by counting (no GPU has confirmed it): shared memory moves 128 bytes a cycle. 128 x 256 sums of a stage
-take 1024 cycles, read 80 KB and write 48 KB, which just fits; 128 x 128 take 512, 48 + 32 KB: 80 % of the peak. Both
-need 94 and 125 bytes from the L2 cache a thousand operations, 5.6 TB/s at 600 TFLOP/s. The main loop takes 126
-instructions a stage of the larger tile, 24 of them copies: a quarter of the cycles in which they can be issued.
+What bounds it, by counting (no GPU has confirmed it): 128 x 256 sums of a stage take 1024 cycles. Shared memory, 128
+bytes a cycle, reads 80 KB and writes 48 (27) KB meanwhile; for 128 x 128 sums 48 + 32 (21) KB in 512 cycles, 80 (94) %
+of the peak. From the L2 cache come 11.7 (6.6) bytes a thousand operations: 7.0 (4.0) TB/s at 600 TFLOP/s. The main
+loop takes 120 instructions a stage, a quarter of the cycles in which they can be issued.
 
 Sums of tensor cores are cut, not rounded: a bias of some 2**-25 of a sum for each instruction on it. With two `parts`
 (3xtf32: a value is the sum of two of tf32, and the product of the small ones is left out) a stage has both, and three
@@ -39,74 +45,97 @@ from numba import cuda
 from .. import ops
 from .finish import activating, adding, converting
 from .kernel import Kernel
+from .warpgroup_tile import ROW, Tile
 
-NUMBERS = 20
-ROW = 128
-"""Bytes of a row."""
+NUMBERS = 23
 
 
 def make(
-    kind: str, bias: str, result: str, activation: str, overflow: str, M: int, N: int, slots: int, lag: int,
-    blocks: int, filters_left: bool, pixels_fast: bool, vector: int, parts: int, fold: int,
-) -> Kernel:  # fmt: skip
-    """`kind`: bf16, f16 or tf32; `filters_left`: rows are filters; `vector`: results of a store."""
-    T, AHEAD, SLOT, SIDE = M * 2, slots - 1 - lag, (M + N) * ROW * parts, (M + N) * ROW
-    PIXELS, FILTERS = (N, M) if filters_left else (M, N)
-    STEP = T // 8
-    size = max(slots * SLOT, M * (N + 8) * 4, N * (M + 4) * 4)
-    new_slots = ops.dynamic("uint8", slots * SLOT, 0)
-    new_where, new_origins = ops.dynamic("int64", PIXELS, size), ops.dynamic("int32", PIXELS, size + PIXELS * 8)
-    new_biases = ops.dynamic("float32", FILTERS, size + PIXELS * 12)
-    load = _loading(PIXELS // STEP, FILTERS // STEP, STEP, M * ROW, SIDE, filters_left, parts)
-    pairs = ((0, 0),) if parts == 1 else ((SIDE, 0), (0, SIDE), (0, 0))
+    kind: str, bias: str, result: str, activation: str, overflow: str, pixels_fast: bool, vector: int, *shape: Any
+) -> Kernel:
+    """`kind`: bf16, f16 or tf32; `vector`: results of a store; `shape`: a `Tile`."""
+    tile = Tile(*shape)
+    N, half = tile.N, tile.N // 2
+    new_memory, new_where = ops.dynamic("uint8", tile.memory, 0), ops.dynamic("int64", tile.pixels, tile.work)
+    new_origins = ops.dynamic("int32", tile.x_rows, tile.work + tile.pixels * 8)
+    new_biases = ops.dynamic("float32", tile.filters, tile.work + tile.pixels * 8 + tile.x_rows * 4)
     product, settle, landed, finished = (
-        ops.multiplying(kind, N, pairs), ops.settling(N), ops.waiting(AHEAD - 1), ops.finished(lag),
+        ops.multiplying(kind, N, _pairs(tile)), ops.settling(N), ops.waiting(tile.ahead - 1), ops.finished(tile.lag),
     )  # fmt: skip
-    describe, fence, commit, look = ops.descriptor, ops.fence_copies, ops.commit, _looking()
-    prepare, remember = _preparing(bias, PIXELS, FILTERS), _remembering(PIXELS // STEP, STEP)
-    finish = _finishing(result, activation, overflow, M, N, filters_left, pixels_fast, vector, N // 2 if fold else 0)
-    clear, start = ops.filling("float32", 0, N // 2, 0.0), ops.filling("float32", N // 2, N // 2 if fold else 0, -0.0)
-    fold_in, SUMS, EACH, FOLD = ops.folding("float32", N // 2), N if fold else N // 2, PIXELS // STEP, fold
-    ALL, RIGHT, WEIGHTS = slots * SLOT, M * ROW, parts * FILTERS * ROW
-    divide, int32, int64 = ops.divide, np.int32, np.int64
+    load, describe, fence, commit, look = _loading(tile), ops.descriptor, ops.fence_copies, ops.commit, _looking()
+    begin, prepare, remember = _beginning(tile), _preparing(bias, tile), _remembering(tile)
+    finish = _finishing(result, activation, overflow, tile, pixels_fast, vector)
+    clear, start = ops.filling("float32", 0, half, 0.0), ops.filling("float32", half, half if tile.fold else 0, -0.0)
+    fold_in, SUMS, OWN, FOLD = (
+        ops.folding("float32", half),
+        N if tile.fold else half,
+        tile.x_rows // tile.step,
+        tile.fold,
+    )
+    X_SLOT, W_SLOT = tile.parts * tile.x_rows * ROW, tile.parts * tile.filters * ROW
+    X_ALL, W_ALL, AHEAD, TAPS, SHIFT = tile.x_bytes, tile.w_slots * W_SLOT, tile.ahead, tile.taps, tile.shift * ROW
+    X_HALF, W_HALF = (0, 64 * ROW) if tile.left else (64 * ROW, 0)
+    PIXELS, FILTERS, LEFT, divide, int32, int64 = tile.pixels, tile.filters, tile.left, ops.divide, np.int32, np.int64
 
     def warpgroup(x: Any, w: Any, bias: Any, out: Any, pieces: Any, numbers: Any, reals: Any) -> None:
-        memory, where, origins, biases = new_slots(), new_where(), new_origins(), new_biases()
-        acc, own = cuda.local.array(SUMS, np.float32), cuda.local.array(EACH, np.int32)
+        memory, where, origins, biases = new_memory(), new_where(), new_origins(), new_biases()
+        acc, own = cuda.local.array(SUMS, np.float32), cuda.local.array(OWN, np.int32)
         t, g, across = int32(cuda.threadIdx.x), int32(cuda.blockIdx.y), int32(numbers[1])
         spot = divide(int32(cuda.blockIdx.x), across)
         block = int32(int32(cuda.blockIdx.x) - spot * across)
         f0, stages = int32(block * FILTERS), int32(numbers[0])
-        prepare(where, origins, biases, bias, t, int64(spot) * PIXELS, g, f0, numbers)
+        begin(origins, t, int64(spot) * PIXELS, g, numbers)
         row, piece = int32(t >> 3), int32(t & 7)
         mine = int32(row * ROW + ((piece ^ (row & 7)) << 4))
-        weights = (int64(g) * across + block) * stages * WEIGHTS + t * 16
+        weights = (int64(g) * across + block) * stages * W_SLOT + t * 16
         cuda.syncthreads()
         remember(own, origins, row)
+        entry, to_x, to_w, tap = piece, int32(0), int32(0), int32(0)
         for ahead in range(AHEAD):
             if ahead < stages:
-                at = look(pieces, int32(ahead * 8 + piece))
-                load(memory, int32(ahead * SLOT + mine), x, own, at, w, weights, numbers)
-            weights += WEIGHTS
+                load(
+                    memory,
+                    int32(to_x + mine),
+                    int32(to_w + mine),
+                    x,
+                    own,
+                    look(pieces, entry),
+                    w,
+                    weights,
+                    tap,
+                    numbers,
+                )
+            weights += W_SLOT
+            to_w, tap = int32(to_w + W_SLOT), int32(tap + 1)
+            if tap == TAPS:
+                entry, to_x, tap = int32(entry + 8), int32(to_x + X_SLOT), int32(0)
+                to_x = int32(0) if to_x == X_ALL else to_x
             commit()
+        prepare(where, biases, bias, t, int64(spot) * PIXELS, g, f0, numbers)
         clear(acc)
         start(acc)
-        left, right = describe(memory, int32((t >> 7) * (64 * ROW))), describe(memory, int32(RIGHT))
-        now, then, rest = int32(0), int32(AHEAD * SLOT), int32(FOLD)
-        at = look(pieces, int32(AHEAD * 8 + piece))
+        half = int32(t >> 7)
+        x_side, w_side = describe(memory, int32(half * X_HALF)), describe(memory, int32(X_ALL + half * W_HALF))
+        at_x, at_w, turn, rest, at = int32(0), int32(0), int32(0), int32(FOLD), look(pieces, entry)
         for stage in range(stages):
             landed()
             fence()
             finished()
             cuda.syncthreads()
-            product(acc, left + np.uint64(now >> 4), right + np.uint64(now >> 4))
+            pixels, filters = x_side + np.uint64((at_x + turn * SHIFT) >> 4), w_side + np.uint64(at_w >> 4)
+            product(acc, filters if LEFT else pixels, pixels if LEFT else filters)
             if stage + AHEAD < stages:
-                load(memory, int32(then + mine), x, own, at, w, weights, numbers)
-                at = look(pieces, int32((stage + AHEAD + 1) * 8 + piece))
-                weights += WEIGHTS
+                load(memory, int32(to_x + mine), int32(to_w + mine), x, own, at, w, weights, tap, numbers)
+                weights += W_SLOT
             commit()
-            now, then = int32(now + SLOT), int32(then + SLOT)
-            now, then = int32(0) if now == ALL else now, int32(0) if then == ALL else then
+            to_w, at_w, tap, turn = int32(to_w + W_SLOT), int32(at_w + W_SLOT), int32(tap + 1), int32(turn + 1)
+            to_w, at_w = int32(0) if to_w == W_ALL else to_w, int32(0) if at_w == W_ALL else at_w
+            if tap == TAPS:
+                entry, to_x, tap = int32(entry + 8), int32(to_x + X_SLOT), int32(0)
+                to_x, at = int32(0) if to_x == X_ALL else to_x, look(pieces, entry)
+            if turn == TAPS:
+                at_x, turn = int32(at_x + X_SLOT), int32(0)
+                at_x = int32(0) if at_x == X_ALL else at_x
             if FOLD:
                 rest = int32(rest - 1)
                 if rest == 0:
@@ -122,21 +151,33 @@ def make(
 
     pointers = (("uint8", 0), ("uint8", 0), (bias or "float32", 0), (result, 0), ("int32", 0))
     arguments = (*pointers, ("int64", NUMBERS), ("float64", 3))
-    return Kernel(warpgroup, arguments, T, blocks, size + PIXELS * 12 + FILTERS * 4, True)
+    return Kernel(warpgroup, arguments, tile.threads, tile.blocks, tile.dynamic, True)
 
 
-def _loading(pixels: int, filters: int, STEP: int, RIGHT: int, SIDE: int, filters_left: bool, parts: int) -> Any:
-    """A thread's copies of a stage: of so many pixels and filters, of all parts."""
-    gather, stream = ops.gathering(pixels, STEP * ROW), ops.streaming(filters, STEP * ROW)
-    X_AT, W_AT = (RIGHT, 0) if filters_left else (0, RIGHT)
-    TWO, WEIGHTS, int32 = parts == 2, filters * STEP * ROW, np.int32
+def _pairs(tile: Tile) -> tuple[tuple[int, int], ...]:
+    """Where the operands of the products of a stage lie: the small parts first."""
+    x, w = tile.x_rows * ROW, tile.filters * ROW
+    left, right = (w, x) if tile.left else (x, w)
+    return ((0, 0),) if tile.parts == 1 else ((left, 0), (0, right), (0, 0))
 
-    def load(memory: Any, to: Any, x: Any, own: Any, at: Any, w: Any, weights: Any, numbers: Any) -> None:
-        gather(memory, int32(to + X_AT), x, own, at, at >= 0)
-        stream(memory, int32(to + W_AT), w, weights)
+
+def _loading(tile: Tile) -> Any:
+    """A thread's copies of a stage, of all parts; of pixels only for the first of its taps."""
+    gather = ops.gathering(tile.x_rows // tile.step, tile.step * ROW)
+    stream = ops.streaming(tile.filters // tile.step, tile.step * ROW)
+    W_AT, TWO, X_PART, W_PART = tile.x_bytes, tile.parts == 2, tile.x_rows * ROW, tile.filters * ROW
+    int32 = np.int32
+
+    def load(
+        memory: Any, to_x: Any, to_w: Any, x: Any, own: Any, at: Any, w: Any, weights: Any, tap: Any, numbers: Any
+    ) -> None:
+        if tap == 0:
+            gather(memory, to_x, x, own, at, at >= 0)
+            if TWO:
+                gather(memory, int32(to_x + X_PART), x, own, int32(at + int32(numbers[19])), at >= 0)
+        stream(memory, int32(to_w + W_AT), w, weights)
         if TWO:
-            gather(memory, int32(to + (X_AT + SIDE)), x, own, int32(at + int32(numbers[19])), at >= 0)
-            stream(memory, int32(to + (W_AT + SIDE)), w, weights + WEIGHTS)
+            stream(memory, int32(to_w + (W_AT + W_PART)), w, weights + W_PART)
 
     return ops.device(load)
 
@@ -151,71 +192,86 @@ def _looking() -> Any:
     return ops.device(look)
 
 
-def _preparing(bias: str, PIXELS: int, FILTERS: int) -> Any:
-    """What a block knows of its pixels and filters, one of each a thread."""
-    locate, add, int32 = _locating(), adding(bias, "float32", "float32"), np.int32
-    put_where, put_origin, put_bias = map(ops.placing, ("int64", "int32", "float32"))
-    kind = np.float32
+def _beginning(tile: Tile) -> Any:
+    """Where the window of each pixel begins: by their number alone where they are taken as they lie."""
+    put, locate, int32, ROWS, THREADS = ops.placing("int32"), _locating(), np.int32, tile.x_rows, tile.threads
 
-    def prepare(
-        where: Any, origins: Any, biases: Any, bias: Any, t: Any, p0: Any, g: Any, f0: Any, numbers: Any
-    ) -> None:
-        if t < PIXELS:
-            origin, place = locate(p0 + t, g, numbers)
-            put_origin(origins, t, origin)
-            put_where(where, t, place)
-        if t < FILTERS:
+    def each(origins: Any, t: Any, p0: Any, g: Any, numbers: Any) -> None:
+        for i in range(t, ROWS, THREADS):
+            n, d, h, v, _ = locate(p0 + i, numbers)
+            origin = n * numbers[7] + d * numbers[8] + h * numbers[9] + v * numbers[10] + g * numbers[11]
+            put(origins, int32(i), int32(origin))
+
+    def together(origins: Any, t: Any, p0: Any, g: Any, numbers: Any) -> None:
+        for i in range(t, ROWS, THREADS):
+            pixel = p0 + i if p0 + i < numbers[2] else int32(0)
+            put(origins, int32(i), int32(pixel * numbers[10] + g * numbers[11]))
+
+    return ops.device(each if tile.taps == 1 else together)
+
+
+def _preparing(bias: str, tile: Tile) -> Any:
+    """Where the results of a block's pixels go, and its biases: while the first copies are on their way."""
+    locate, add, int32, int64, kind = _locating(), adding(bias, "float32", "float32"), np.int32, np.int64, np.float32
+    put_where, put_bias = ops.placing("int64"), ops.placing("float32")
+    PIXELS, FILTERS, THREADS = tile.pixels, tile.filters, tile.threads
+
+    def prepare(where: Any, biases: Any, bias: Any, t: Any, p0: Any, g: Any, f0: Any, numbers: Any) -> None:
+        for i in range(t, PIXELS, THREADS):
+            n, d, h, v, valid = locate(p0 + i, numbers)
+            place = n * numbers[12] + d * numbers[13] + h * numbers[14] + v * numbers[15] + numbers[18]
+            valid = valid and d < numbers[20] and h < numbers[21] and v < numbers[22]
+            put_where(where, int32(i), place if valid else int64(-1))
+        for i in range(t, FILTERS, THREADS):
             total = kind(-0.0)
-            if f0 + t < numbers[6]:
-                total, _ = add(total, kind(0), bias, (g * numbers[6] + f0 + t) * numbers[17])
-            put_bias(biases, int32(t), total)
+            if f0 + i < numbers[6]:
+                total, _ = add(total, kind(0), bias, (g * numbers[6] + f0 + i) * numbers[17])
+            put_bias(biases, int32(i), total)
 
     return ops.device(prepare)
 
 
 def _locating() -> Any:
-    """(the first piece of a pixel's window, the place of the pixel in the result)."""
-    divide, int32, int64 = ops.divide, np.int32, np.int64
+    """(sample, plane, row, column, whether there is such a pixel)."""
+    divide, int32 = ops.divide, np.int32
 
-    def locate(pixel: Any, g: Any, numbers: Any) -> Any:
+    def locate(pixel: Any, numbers: Any) -> Any:
         valid = pixel < numbers[2]
         rest = int32(pixel) if valid else int32(0)
         row = divide(rest, int32(numbers[5]))
-        ow = int32(rest - row * int32(numbers[5]))
         plane = divide(row, int32(numbers[4]))
-        oh = int32(row - plane * int32(numbers[4]))
         n = divide(plane, int32(numbers[3]))
-        od = int32(plane - n * int32(numbers[3]))
-        origin = n * numbers[7] + od * numbers[8] + oh * numbers[9] + ow * numbers[10] + g * numbers[11]
-        place = n * numbers[12] + od * numbers[13] + oh * numbers[14] + ow * numbers[15] + numbers[18]
-        return int32(origin), place if valid else int64(-1)
+        d, h = int32(plane - n * int32(numbers[3])), int32(row - plane * int32(numbers[4]))
+        return n, d, h, int32(rest - row * int32(numbers[5])), valid
 
     return ops.device(locate)
 
 
-def _remembering(EACH: int, STEP: int) -> Any:
+def _remembering(tile: Tile) -> Any:
     """The origins of the rows that a thread copies, in registers."""
-    take, int32 = ops.taking("int32"), np.int32
+    take, int32, OWN, STEP = ops.taking("int32"), np.int32, tile.x_rows // tile.step, tile.step
 
     def remember(own: Any, origins: Any, row: Any) -> None:
-        for i in range(EACH):
+        for i in range(OWN):
             own[i] = take(origins, int32(row + i * STEP))
 
     return ops.device(remember)
 
 
-def _finishing(
-    result: str, activation: str, overflow: str, M: int, N: int, filters_left: bool, pixels_fast: bool, vector: int,
-    start: int,
-) -> Any:  # fmt: skip
+def _finishing(result: str, activation: str, overflow: str, tile: Tile, pixels_fast: bool, vector: int) -> Any:
     """Sums by way of shared memory, so that neighbouring threads store neighbours of the result.
 
     Warps meet in no bank: in pairs, four rows of 4 pairs lie 8 banks apart; turned round, 8 rows of 4 columns 1 and 8.
     """
-    TURNED, SLOW, FAST = filters_left != pixels_fast, *((N, M) if filters_left != pixels_fast else (M, N))
+    M, N, TURNED = tile.M, tile.N, tile.left != pixels_fast
+    SLOW, FAST = (N, M) if TURNED else (M, N)
     PITCH = FAST + 4 if TURNED else FAST + 8
     DOWN, ACROSS = (1, PITCH) if TURNED else (PITCH, 1)
-    spread, lift, place_of = ops.spreading(N, start, DOWN, ACROSS), ops.lifting(vector), ops.taking("int64")
+    spread, lift, place_of = (
+        ops.spreading(N, N // 2 if tile.fold else 0, DOWN, ACROSS),
+        ops.lifting(vector),
+        ops.taking("int64"),
+    )
     new_results, take = ops.dynamic("float32", SLOW * PITCH, 0), ops.taking("float32")
     write, divide, int32 = _writing(result, activation, overflow, vector), ops.divide, np.int32
     ROUNDS, PIXELS_FAST, VECTOR, ALL = M * N // (M * 2 * vector), pixels_fast, vector, M * 2 * vector

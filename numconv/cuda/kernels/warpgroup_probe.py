@@ -9,20 +9,25 @@ from numba import cuda
 
 from .. import ops
 from .kernel import Kernel
-from .warpgroup import ROW
+from .warpgroup_tile import ROW
 
 M, N = 128, 256
 
 
-def product(kind: str) -> Kernel:
-    """Rows of 128 bytes, M and then N, to M x N sums of products: two warpgroups, by way of swizzled shared memory."""
+def product(kind: str, shift: int) -> Kernel:
+    """Rows of 128 bytes, M and then N, to M x N sums of products: two warpgroups, by way of swizzled shared memory.
+
+    Both operands begin `shift` rows after the first; so many rows more are read of each.
+    """
     T, STEP, SUMS = M * 2, M // 4, N // 2
-    new_memory, clear = ops.dynamic("uint8", (M + N) * ROW, 0), ops.filling("float32", 0, N // 2, 0.0)
-    left, right = ops.streaming(M // STEP, STEP * ROW), ops.streaming(N // STEP, STEP * ROW)
+    MORE, SHIFT = STEP if shift else 0, shift * ROW
+    LEFT, RIGHT = M + MORE, N + MORE
+    new_memory, clear = ops.dynamic("uint8", (LEFT + RIGHT) * ROW, 0), ops.filling("float32", 0, N // 2, 0.0)
+    left, right = ops.streaming(LEFT // STEP, STEP * ROW), ops.streaming(RIGHT // STEP, STEP * ROW)
     describe, multiply, settle = ops.descriptor, ops.multiplying(kind, N), ops.settling(N)
     commit, landed, fence = ops.commit, ops.waiting(0), ops.fence_copies
     new_sums, spread, take = ops.dynamic("float32", M * N, 0), ops.spreading(N, 0, N, 1), ops.taking("float32")
-    store, int32, int64, B_AT, ROUNDS = ops.writer("float32", "float32"), np.int32, np.int64, M * ROW, M * N // T
+    store, int32, int64, B_AT, ROUNDS = ops.writer("float32", "float32"), np.int32, np.int64, LEFT * ROW, M * N // T
 
     def product(x: Any, out: Any) -> None:
         memory, sums, acc, t = new_memory(), new_sums(), cuda.local.array(SUMS, np.float32), int32(cuda.threadIdx.x)
@@ -35,7 +40,7 @@ def product(kind: str) -> Kernel:
         landed()
         fence()
         cuda.syncthreads()
-        multiply(acc, describe(memory, int32((t >> 7) * (64 * ROW))), describe(memory, int32(B_AT)))
+        multiply(acc, describe(memory, int32((t >> 7) * (64 * ROW) + SHIFT)), describe(memory, int32(B_AT + SHIFT)))
         settle(acc)
         cuda.syncthreads()
         spread(sums, int32(((t >> 5) * 16 + (lane >> 2)) * N + (lane & 3) * 2), acc)
