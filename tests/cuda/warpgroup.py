@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import numconv
 from numconv.cuda import methods, warpgroup
 from numconv.cuda.kernels.warpgroup_tile import Tile
 
@@ -145,5 +146,7 @@ def test_when_it_is_taken(monkeypatch, taken):
     CONV[1](to_device(x), to_device(w))
     CONV[1](to_device(x.astype(np.float64)), to_device(w))
     monkeypatch.setattr(methods, "capability", lambda device: (8, 0))
+    plan = numconv.plan_conv1d(x.shape, w, precision="bf16", device="cuda")
+    assert "warpgroup  computes only on compute capability 9.0" in plan.explain()
     CONV[1](to_device(x), to_device(w), precision="bf16")
     assert len(taken) == 1
