@@ -225,6 +225,8 @@ OTHERS = [
     ("rows' largest", "reduce.rows", ("float32", "max", "float32", True)),
     ("rows' sums", "reduce.rows", ("float16", "mean", "float64", False)),
     ("rows' counts", "reduce.rows", ("uint64", "ppv", "int64", False)),
+    ("staged rows' largest", "reduce.staged", ("float64", "max", "float64")),
+    ("staged rows' sums", "reduce.staged", ("float32", "mean", "float64")),
     ("largest", "reduce.columns", ("uint64", "max", "int64", "saturate", True)),
     ("means", "reduce.columns", ("float64", "mean", "float16", "raise", True)),
     ("shares", "reduce.columns", ("int64", "ppv", "float32", "raise", False)),

@@ -14,6 +14,8 @@ from .launch import Job, Launches, Step
 from .places import Place
 
 THREADS = 128
+STAGED = 16
+"""Samples of a row from which neighbouring rows lie too far apart to be read at once."""
 
 
 def tables(problem: Problem, places: dict[str, Place]) -> dict[str, np.ndarray]:
@@ -37,9 +39,15 @@ def _steps(problem: Problem, name: str, kept: str, whose: str, places: dict[str,
     """Rows into "scratch", where neighbours are what they are in the maps; then these into a result."""
     maps, out, F = places["maps"], places[whose], problem.filters
     N, (OD, OH, OW), last = len(maps.view), problem.out_spatial, maps.steps[4] <= maps.steps[3]
-    numbers = (N, F, OH, OW, *maps.steps, OD * OH)
-    grid = (-(-OD * OH * F // THREADS), min(N, MOST), 1)
-    rows = Job("reduce.rows", (problem.result.name, name, kept, last, THREADS), grid, (numbers,))
+    if last or OW < STAGED:
+        numbers: tuple[int, ...] = (N, F, OH, OW, *maps.steps, OD * OH)
+        grid = (-(-OD * OH * F // THREADS), min(N, MOST), 1)
+        rows = Job("reduce.rows", (problem.result.name, name, kept, last, THREADS), grid, (numbers,))
+    else:
+        count = N * F * OD * OH
+        rows = Job(
+            "reduce.staged", (problem.result.name, name, kept, THREADS), (-(-count // THREADS), 1, 1), ((count, OW),)
+        )
     kinds = (kept, name, type_of(problem, name).name, problem.overflow, last, THREADS)
     numbers = (N, F, OD * OH, *out.steps, OD * OH * OW)
     columns = Job("reduce.columns", kinds, (-(-F // THREADS), min(N, MOST), 1), (numbers,))

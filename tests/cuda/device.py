@@ -9,6 +9,8 @@ from numba import cuda
 
 import numconv
 import numconv._calls
+import numconv._conv_transpose_calls
+import numconv.grad._input_calls
 from numconv.cuda import depthwise, folds, generic, methods, rearranged, recall, reductions, stencil
 from numconv.cuda.extra import simulated, trouble
 
@@ -113,9 +115,25 @@ def only(name):
         forget()
 
 
+@contextmanager
+def in_order():
+    """Without the kernel whose sums have another order on a GPU."""
+    kernels = dict(methods.KERNELS)
+    del methods.KERNELS["double"]
+    forget()
+    try:
+        yield
+    finally:
+        methods.KERNELS.clear()
+        methods.KERNELS.update(kernels)
+        forget()
+
+
 def forget():
     """Launches are kept with problems, and calls with both."""
-    numconv._calls.recipe.cache_clear()
+    for module in (numconv._calls, numconv._conv_transpose_calls):
+        module.recipe.cache_clear()
+    numconv.grad._input_calls._recipe.cache_clear()
     recall._KNOWN.clear()
 
 
@@ -139,6 +157,7 @@ __all__ = [
     "few",
     "few_products",
     "forget",
+    "in_order",
     "only",
     "poisoned",
     "random_case",

@@ -4,14 +4,20 @@ import numpy as np
 import pytest
 
 import numconv
-from numconv.cuda import binding
+from numconv.cuda import binding, reductions
 
 from ..problems import poisoned
 from ..transposes import laid_out
-from .device import CONV, same_bits, to_device
+from .device import CONV, in_order, same_bits, to_device
 
 EVERY = ("max", "mean", "ppv")
 RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def equal_bits():
+    with in_order():
+        yield
 
 
 def arrays(dtype, ndim, options, samples=3):
@@ -63,6 +69,19 @@ def test_turns(most, monkeypatch):
     x, w = RNG.standard_normal((21, 5, 1)).astype("f4"), RNG.standard_normal((2, 1, 3)).astype("f4")
     expected = numconv.conv1d(x, w, reduce=EVERY, method="reference")
     for found, right in zip(numconv.conv1d(to_device(x), w, reduce=EVERY), expected, strict=True):
+        assert same_bits(found.copy_to_host(), right)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "float64", "int8"])
+def test_long_rows(dtype, monkeypatch):
+    """Of maps one after the other: 32 rows come by way of shared memory; two warps in a block, of two and a half."""
+    monkeypatch.setattr(reductions, "THREADS", 64)
+    x, w = (RNG.standard_normal((2, 1, 9, 41)) * 9).astype(dtype), (RNG.standard_normal((5, 1, 2, 2)) * 9).astype(dtype)
+    if dtype != "int8":
+        x[0, 0, 0, 3], x[1, 0, 1:] = np.nan, -0.0
+    options = {"reduce": EVERY, "data_format": "channels_first"}
+    expected = numconv.conv2d(x, w, **options, method="reference")
+    for found, right in zip(numconv.conv2d(to_device(x), w, **options), expected, strict=True):
         assert same_bits(found.copy_to_host(), right)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 import numconv
 from numconv import grad
+from numconv.cuda import tensor
 
 from ..problems import any_strides, poisoned
 from ..transposes import (
@@ -19,11 +20,17 @@ from ..transposes import (
     random_options,
     random_sizes,
 )
-from .device import few_products, same_bits, simulated, to_device
+from .device import few_products, in_order, only, same_bits, simulated, to_device
 
 DTYPES = ("float32", "float64", "float16", "complex64")
 MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
-COUNT = 14 if simulated() else 40
+COUNT = 11 if simulated() else 40
+
+
+@pytest.fixture(autouse=True)
+def equal_bits():
+    with in_order():
+        yield
 
 
 def numbers(rng, shape, dtype):
@@ -107,7 +114,7 @@ def test_turns(monkeypatch):
 
 def test_phases_without_taps():
     """Bias and activation of nothing; a NaN in the weights does not reach them, nor does one of the samples."""
-    x, w, bias = np.full((2, 3, 4, 2), np.nan), np.full((1, 2, 5, 2), np.nan), np.array([1.0, -2, 0, -0.0, np.inf])
+    x, w, bias = np.full((1, 2, 3, 2), np.nan), np.full((1, 2, 4, 2), np.nan), np.array([1.0, -2, -0.0, np.inf])
     for options in ({"stride": 3}, {"stride": (2, 3), "activation": "leaky_relu"}, {"stride": 4, "dilation": 2}):
         for added in (bias, None):
             expected = numconv.conv_transpose2d(x, w, added, **options, method="reference")
@@ -115,6 +122,41 @@ def test_phases_without_taps():
             assert same_bits(numconv.conv_transpose2d(x, w, added, **options, device="cuda"), expected)
     whole = numconv.conv_transpose1d(np.ones((3, 1), "u1"), np.ones((1, 2, 1), "u1"), stride=2, device="cuda")
     assert whole.tolist() == [[1, 1], [0, 0], [1, 1], [0, 0], [1, 1], [0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "data_format"),
+    [
+        ("dense", "channels_last"),
+        ("tensor", "channels_last"),
+        ("tensor", "channels_first"),
+        ("stencil", "channels_first"),
+    ],
+)
+def test_kernels(kernel, data_format, monkeypatch):
+    """Each phase by the kernel for its kind: bits of the reference, as sums of small whole numbers are exact.
+
+    The weights of a phase are every other tap, and backwards.
+    """
+    if simulated():
+        monkeypatch.setattr(tensor, "TINY", True)
+        monkeypatch.setattr(tensor, "THREADS", 32)
+    precision = "tf32" if kernel == "tensor" else "ieee"
+    C, F, groups = {"dense": (16, 8, 1), "tensor": (32, 16, 1), "stencil": (2, 2, 2)}[kernel]
+    rng, options = np.random.default_rng(5), {"data_format": data_format}
+    x, g = (rng.integers(-9, 9, (1, *size, n)).astype("f4") for size, n in (((2, 3), C), ((3, 5), F)))
+    w, bias = rng.integers(-9, 9, (3, 3, F // groups, C)).astype("f4"), rng.integers(-9, 9, F).astype("f4")
+    x, g, w = laid_out(x, options), laid_out(g, options), laid_out(w, options, True)
+    options |= {"stride": 2, "padding": 1, "groups": groups}
+    expected = numconv.conv_transpose2d(x, w, bias, **options, method="reference")
+    backward = grad.conv_transpose2d_input(x.shape, w, expected, **options, method="reference")
+    with only(kernel) as taken:
+        found = numconv.conv_transpose2d(to_device(x), to_device(w), bias, **options, precision=precision)
+        assert same_bits(found.copy_to_host(), expected)
+        assert len(taken) == 4
+        found = grad.conv_transpose2d_input(x.shape, w, to_device(expected), **options, precision=precision)
+        assert same_bits(found.copy_to_host(), backward)
+        assert len(taken) == 5
 
 
 def test_plans():

@@ -9,9 +9,11 @@ from numba import cuda
 
 from .. import ops
 from .finish import converting
-from .kernel import Kernel
+from .kernel import Kernel, scalar_of
 
 NUMBERS = 10
+PITCH = 33
+"""Elements from row to row in shared memory: neighbouring threads' rows are in different banks."""
 
 
 def rows(result: str, reduction: str, kept: str, last: bool, threads: int = 256) -> Kernel:
@@ -45,6 +47,41 @@ def rows(result: str, reduction: str, kept: str, last: bool, threads: int = 256)
             n += int64(cuda.gridDim.y)
 
     return Kernel(reduce_rows, ((result, 0), (kept, 0), ("int64", NUMBERS)), threads)
+
+
+def staged(result: str, reduction: str, kept: str, threads: int = 128) -> Kernel:
+    """The same for rows that follow each other in memory, 32 a warp: their samples come by way of shared memory.
+
+    A warp reads 32 neighbours of a row at once, all its rows in turn; then each thread adds those of its own row.
+    """
+    held = scalar_of(result)
+    load, store, add, sync = ops.reader(result, held), ops.writer(kept, kept), _adding(reduction), ops.sync_warp
+    array, place, take = ops.shared(held, threads * PITCH), ops.placing(held), ops.taking(held)
+    FIRST, THREADS, int32, int64 = reduction == "max", threads, np.int32, np.int64
+    kind, zero = getattr(np, kept if FIRST else "float64"), int64(0) if reduction == "ppv" else 0.0
+
+    def reduce_staged(maps: Any, rows: Any, numbers: Any) -> None:
+        ROWS, OW = numbers[0], numbers[1]
+        t = int32(cuda.threadIdx.x)
+        lane, tile = t & int32(31), array()
+        own = t - lane
+        first = int64(cuda.blockIdx.x) * THREADS + int64(own)
+        mine = first + int64(lane)
+        total = kind(load(maps, min(mine, ROWS - 1) * OW)) if FIRST else zero
+        for w in range(0, OW, 32):
+            count = int32(min(OW - w, int64(32)))
+            for r in range(32):
+                if first + r < ROWS and lane < count:
+                    place(tile, (own + int32(r)) * int32(PITCH) + lane, load(maps, (first + r) * OW + w + int64(lane)))
+            sync()
+            if mine < ROWS:
+                for i in range(count):
+                    total = add(total, kind(take(tile, t * int32(PITCH) + int32(i))))
+            sync()
+        if mine < ROWS:
+            store(rows, mine, total)
+
+    return Kernel(reduce_staged, ((result, 0), (kept, 0), ("int64", 2)), threads)
 
 
 def columns(kept: str, reduction: str, reduced: str, overflow: str, last: bool, threads: int = 256) -> Kernel:
