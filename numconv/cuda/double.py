@@ -117,7 +117,7 @@ def steps_of(problem: Problem, x: Place, w: Place) -> np.ndarray:
     Behind them as many as are copied ahead, that do not exist; then, for each DEPTH, whether it ends a chain.
     """
     (_, KH, _), C, depth = problem.kernel, problem.group_channels, DEPTH // width_of(problem)
-    filling = np.array([[NONE, 0, 0, 0, -1]])
+    filling = np.array([[NONE, 0, 0, 0, 0]])
     parts, ends = [], []
     for first, last, begin, end in problem.chains():
         row, step = np.divmod(np.arange((last - first) * (end - begin)), end - begin)

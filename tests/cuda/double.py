@@ -109,6 +109,16 @@ def test_groups_samples_and_strides(kind):
     layer(kind, (2, 3, 3), (2, 1, 2), 8, 16, 1, 2, stride=(1, 2, 1), padding=1, **FIRST)
 
 
+@kinds
+def test_weights_that_are_reversed(kind):
+    """As phases of transposed convolutions have them, and every other one: on the device they are read backwards."""
+    case = Case("double", 1, (4, 5), 4, 8, (2, 3), 1, *kind, options={"flip": True})
+    x, w, _ = arrays(case, np.random.default_rng(1))
+    expected = CONV[2](x, w, **case.keywords, method="reference")
+    found = CONV[2](to_device(x), to_device(w), **case.keywords).copy_to_host()
+    close(case, x, w, None, found, expected)
+
+
 def test_several_blocks():
     layer(REAL, (6, 6), (1, 1), 16, 40, **FIRST)
     layer(COMPLEX, (6, 6), (1, 1), 16, 9)

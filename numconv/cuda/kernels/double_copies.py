@@ -13,7 +13,7 @@ from .double_tile import DEPTH, GROUPS, Tile
 from .kernel import Kernel, storage_of
 
 ROW = 5
-"""Of the table of steps: place of the tap (d, h, w), of x and of the weight; `NONE` and -1 where there is no step."""
+"""Of the table of steps: place of the tap (d, h, w), `NONE` first where there is no step; of x and of the weight."""
 NONE = -(2**30)
 """Far from any sample: a coordinate of pixels and steps that do not exist."""
 
@@ -221,8 +221,9 @@ def packing(w: str, scalar: str, parts: str, F: int) -> Kernel:
         k_all = int32((panel - blocks * int32(numbers[1])) * DEPTH + k)
         g = divide(blocks, int32(numbers[2]))
         f = int32((blocks - g * int32(numbers[2])) * F + column)
-        place = look(steps, int64(k_all >> 1 if TURNED else k_all) * ROW + 4)
-        there = place >= 0 and f < numbers[3]
+        row = int64(k_all >> 1 if TURNED else k_all) * ROW
+        place = look(steps, row + 4)  # of weights that are reversed, below 0
+        there = look(steps, row) != NONE and f < numbers[3]
         filter = int64(g) * numbers[3] + f
         if WHOLE:
             place += filter * numbers[4]
