@@ -220,6 +220,8 @@ def test_depthwise(arch, name, shapes, options):
 OTHERS = [
     ("weights of groups", "copies.make", ("float16", False)),
     ("conjugated weights", "copies.make", ("complex64", True)),
+    ("packed float64", "double.packing", ("float64", "float64", "ff", 64)),
+    ("packed complex128", "double.packing", ("complex128", "float64", "cc", 64)),
     ("folds", "fold.make", ("float32", "float16", True)),
     ("complex folds", "fold.make", ("complex128", "complex128", False)),
     ("rows' largest", "reduce.rows", ("float32", "max", "float32", True)),

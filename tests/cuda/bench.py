@@ -9,7 +9,7 @@ import pytest
 
 import numconv
 from asv_bench.gpu import __main__ as command
-from asv_bench.gpu import apart, exact, measure, ours, outcomes, overhead, rows, table, workloads
+from asv_bench.gpu import apart, exact, measure, ours, outcomes, overhead, rates_double, rows, table, workloads
 
 from .device import simulated
 
@@ -93,6 +93,8 @@ def test_rates():
     assert measure.copy_bandwidth(1 << 10) > 0
     assert measure.multiply_add_rate(1, 2) > 0
     assert measure.rates.__doc__
+    if simulated():
+        assert rates_double.share_in_order() == 1
     found = overhead.of_calls(1)
     assert found["numba, plan"] > 0
     assert "launcher numba, plan, out given" in found
