@@ -96,6 +96,11 @@ DOUBLE = [
     ("single complex", LAYER, {"x_dtype": "complex64"}),
     ("single complex first", ((8, 64, 56, 56), (64, 64, 3, 3)), {**FIRST, "x_dtype": "complex64"}),
 ]  # fmt: skip
+COMPLEX = [
+    ("complex stencil", ((8, 512, 512, 1), (5, 5, 1, 1)), {"pad_mode": "reflect"}),
+    ("complex depthwise", ((8, 224, 224, 1), (3, 3, 1, 8)), {}),
+    ("complex depthwise", ((8, 56, 56, 64), (3, 3, 1, 64)), {"groups": 64, "w_dtype": "float32"}),
+]  # fmt: skip
 BYTES = {"result": "uint8", "overflow": "saturate"}
 STENCILS = [
     ("image 3x3", ((1, 1, 512, 512), (1, 1, 3, 3)), {}),
@@ -203,6 +208,16 @@ def test_probes(arch, feature, instruction, count):
     assert code.counts[instruction] == (8 if (feature, arch) == ("doubles", (8, 0)) else count)
 
 
+@pytest.mark.parametrize(("name", "shapes", "options"), COMPLEX, ids=named)
+def test_complex(name, shapes, options):
+    """Kernels for real numbers: four products are four instructions, two where one of the factors is real."""
+    kernel, job = job_of(*shapes, padding="same", **{"x_dtype": "complex64"} | options)
+    assert kernel == name
+    code = compiled((9, 0), job)
+    assert code.counts["FFMA"] >= 4 * 9 if "w_dtype" not in options else 2 * 9
+    assert code.counts["CALL"] == 0
+
+
 @pytest.mark.parametrize("arch", ARCHITECTURES[1:], ids=["sm_90"])
 @pytest.mark.parametrize(("name", "shapes", "options"), DEPTHWISE, ids=named)
 def test_depthwise(arch, name, shapes, options):
@@ -222,6 +237,8 @@ OTHERS = [
     ("conjugated weights", "copies.make", ("complex64", True)),
     ("packed float64", "double.packing", ("float64", "float64", "ff", 64)),
     ("packed complex128", "double.packing", ("complex128", "float64", "cc", 64)),
+    ("complex weights", "complex_weights.make", ("complex64", "cc")),
+    ("complex bias", "complex_weights.bias", ("float32", "float64")),
     ("folds", "fold.make", ("float32", "float16", True)),
     ("complex folds", "fold.make", ("complex128", "complex128", False)),
     ("rows' largest", "reduce.rows", ("float32", "max", "float32", True)),

@@ -180,9 +180,12 @@ class Binding(NamedTuple):
         def prepared(step: Step) -> Prepared:
             pointers = []
             for whose in step.pointers:
-                owner = owners.get(whose, whose if whose in bases else "")
-                lent = whose in ("packed", "scratch")
-                pointers.append((owner, 0 if lent else places[whose].address - bases[owner]))
+                lent, _, offset = whose.partition("+")
+                if lent in ("packed", "scratch"):
+                    pointers.append((lent, int(offset or 0)))
+                else:
+                    owner = owners.get(whose, whose if whose in bases else "")
+                    pointers.append((owner, places[whose].address - bases[owner]))
             return prepare(step, self.device), tuple(pointers)
 
         steps, packing = list(map(prepared, found.steps)), list(map(prepared, found.packing))

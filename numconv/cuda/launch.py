@@ -54,7 +54,7 @@ class Launches(NamedTuple):
     """What a call queues: `steps`; before, where the weights are new, `packing`, which writes "packed".
 
     `packed` and `scratch` are the bytes of two places that kernels may use: the former lasts as long as the weights,
-    the latter as long as a call. Their places are those of `Place.room`.
+    the latter as long as a call. Their places are those of `Place.room`; "packed+512" is 512 bytes further on.
     """
 
     steps: tuple[Step, ...]

@@ -12,6 +12,7 @@ import numpy as np
 
 from .._problem import Problem
 from . import dense, depthwise, double, generic, probes, stencil, tensor, warpgroup
+from .complex_view import View
 from .launch import Launches, capability
 from .places import Place
 
@@ -34,8 +35,9 @@ class Method(Protocol):
 
 KERNELS: dict[str, Method] = {
     "stencil": stencil, "depthwise": depthwise, "warpgroup": warpgroup.Products(True),
-    "warpgroup, each tap": warpgroup.Products(False), "tensor": tensor, "double": double, "dense": dense,
-    "generic": generic,
+    "warpgroup, each tap": warpgroup.Products(False), "complex stencil": View(stencil, alone=True),
+    "complex depthwise": View(depthwise), "complex warpgroup": View(warpgroup.Products(True)), "tensor": tensor,
+    "double": double, "dense": dense, "generic": generic,
 }  # fmt: skip
 
 
