@@ -11,6 +11,7 @@ from numconv._arguments import conv_problem
 from numconv._frames import ConvFrame
 from numconv._types import operand_types
 from numconv._views import canonical
+from numconv.cuda import compile as compiler
 from numconv.cuda import extra, methods
 from numconv.cuda.arrays import Given, contiguous
 from numconv.cuda.launch import Job
@@ -76,15 +77,19 @@ GENERIC = [
 ]  # fmt: skip
 WRAPPED = {"result": "int32", "overflow": "wrap"}
 DENSE = [
-    ("3x3x64 last", ((8, 56, 56, 64), (3, 3, 64, 64)), {}),
-    ("3x3x128 first", ((8, 128, 56, 56), (128, 128, 3, 3)), FIRST),
-    ("1x1x256 last", ((8, 28, 28, 256), (1, 1, 256, 128)), {"activation": "relu"}),
-    ("3x3x128 reflect", ((8, 56, 56, 128), (3, 3, 128, 128)), {"pad_mode": "reflect", "stride": 2}),
-    ("7x7x3 stem", ((8, 3, 224, 224), (64, 3, 7, 7)), {"stride": 2, **FIRST}),
-    ("5x5x30", ((8, 30, 56, 56), (70, 30, 5, 5)), FIRST),
-    ("half", ((8, 56, 56, 128), (3, 3, 128, 128)), {"x_dtype": "float16"}),
-    ("bytes", ((8, 56, 56, 16), (3, 3, 16, 32)), {"x_dtype": "uint8", "w_dtype": "float32", **WRAPPED}),
-    ("double", ((8, 56, 56, 16), (3, 3, 16, 32)), {"x_dtype": "float32", "w_dtype": "float64"}),
+    ("3x3x128 last", ((32, 56, 56, 128), (3, 3, 128, 256)), {}, "units", (128, 128), 0.9),
+    ("3x3x128 first", ((32, 128, 56, 56), (256, 128, 3, 3)), FIRST, "singles", (128, 128), 0.89),
+    ("3x3x64 last", ((32, 56, 56, 64), (3, 3, 64, 64)), {}, "units", (64, 128), 0.9),
+    ("3x3x32 last", ((32, 56, 56, 32), (3, 3, 32, 32)), {}, "units", (32, 128), 0.89),
+    ("3x3x20 last", ((32, 56, 56, 20), (3, 3, 20, 128)), {}, "units", None, 0.89),
+    ("split", ((1, 28, 28, 256), (3, 3, 256, 128)), {}, "units", None, 0.89),
+    ("3x3x128 reflect", ((32, 56, 56, 128), (3, 3, 128, 128)), {"pad_mode": "reflect"}, "borders", None, 0.7),
+    ("7x7x3 stem", ((8, 3, 224, 224), (64, 3, 7, 7)), {"stride": 2, **FIRST}, "singles", None, 0.85),
+    ("half", ((32, 56, 56, 128), (3, 3, 128, 128)), {"x_dtype": "float16"}, "registers", None, 0.84),
+    ("bytes", ((8, 56, 56, 16), (3, 3, 16, 32)), {"x_dtype": "uint8", "w_dtype": "float32", **WRAPPED}, "registers",
+     None, 0.8),
+    ("double", ((8, 56, 56, 16), (3, 3, 16, 32)), {"x_dtype": "float32", "w_dtype": "float64"}, "registers", (64, 64),
+     0.7),
 ]  # fmt: skip
 LAYER = ((8, 56, 56, 64), (3, 3, 64, 64))
 DOUBLE = [
@@ -179,19 +184,37 @@ def test_stencil(arch, name, shapes, options):
     assert code.registers * shape.T * shape.blocks <= REGISTERS
 
 
-@architectures
-@pytest.mark.parametrize(("name", "shapes", "options"), DENSE, ids=named)
-def test_dense(arch, name, shapes, options):
-    """Most instructions of the main loop are products; both sides come in 16 bytes at a time."""
-    kernel, job = job_of(*shapes, padding="same", **options)
+@pytest.mark.parametrize(
+    ("arch", "name", "shapes", "options", "gather", "tile", "floor"),
+    [((9, 0), *case) for case in DENSE] + [((8, 0), *case) for case in DENSE[:2]], ids=named,
+)  # fmt: skip
+def test_dense(arch, name, shapes, options, gather, tile, floor):
+    """Most instructions of the main loop are products; copies pass no registers, and two blocks fit where they can."""
+    kernel, launches = launches_of(*shapes, padding="same", **options)
     assert kernel == "dense"
-    code = compiled(arch, job)
-    B, unit = job.parameters[8:10]
-    product = "DFMA" if "float64" in job.parameters else "FFMA"
-    assert code.counts[product] == B * 8
-    assert code.counts["LDS.128"] >= B // 8 * (4 if product == "FFMA" else 8)
+    job = launches.steps[0].job
+    assert job.parameters[6] == gather
+    assert tile in (None, job.parameters[11:13])
+    code, made = compiled(arch, job), compiler.make(job.factory, *job.parameters)
+    product, each = ("DFMA", 512) if "float64" in job.parameters else ("FFMA", 1024)
+    assert code.counts[product] == each
+    assert code.counts["LDS.128"] >= 64
+    assert code.counts["LDGSTS.128"] >= 4
+    assert code.counts["LDGSTS"] >= (20 if gather == "singles" else 4)
     assert code.counts["CALL"] == 0
-    assert code.share(product) > (0.64 if B == 128 and unit == 8 else 0.36)
+    assert code.share(product) >= floor
+    if arch == (9, 0):
+        assert code.registers * made.threads * made.blocks <= REGISTERS
+    assert (made.dynamic + 1024) * made.blocks <= 227 << 10
+    assert made.threads * made.blocks >= (320 if product == "FFMA" else 256)
+
+
+def test_around_dense():
+    """Packing, and sums of chains."""
+    _, launches = launches_of((1, 28, 28, 256), (3, 3, 256, 128), padding="same")
+    jobs = [launches.packing[0].job, launches.steps[1].job]
+    assert [job.factory for job in jobs] == ["dense_steps.pack", "dense_steps.add"]
+    assert not any(compiled((9, 0), job).counts["CALL"] for job in jobs)
 
 
 @architectures

@@ -57,11 +57,17 @@ def ptx(arch: tuple[int, int], kernel: Kernel) -> str:
     """PTX of a kernel. Sums are as written: nothing is contracted or reordered but what `ops` fuses."""
     from numba import cuda
 
-    bounds, target = (kernel.threads, kernel.blocks), (*arch, "a") if kernel.specific else arch
+    bounds, target = (kernel.threads, _fitting(arch, kernel)), (*arch, "a") if kernel.specific else arch
     text, _ = cuda.compile(
         kernel.function, signature(kernel), device=False, abi="numba", output="ptx", cc=target, launch_bounds=bounds
     )
     return text
+
+
+def _fitting(arch: tuple[int, int], kernel: Kernel) -> int:
+    """Blocks that are to fit a multiprocessor, which bounds registers: no more than its shared memory is enough for."""
+    shared_bytes = {(8, 0): 164, (8, 7): 164, (9, 0): 228, (10, 0): 228}.get(arch, 100) << 10
+    return max(1, min(kernel.blocks, shared_bytes // (kernel.dynamic + 1024)))
 
 
 def signature(kernel: Kernel) -> Any:

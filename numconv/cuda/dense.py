@@ -1,22 +1,38 @@
-"""The kernel for many channels and filters: when it is taken, its tile, its table of steps, what its launch is told."""
+"""The kernel for many channels and filters: when it is taken, its tables, what its launches are told.
+
+Three kernels at most: weights are packed when they are new; `dense` computes; where blocks compute one chain each,
+another adds up what they leave.
+"""
 
 from __future__ import annotations
 
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 
 from .._problem import Problem
-from . import generic
-from .launch import Job, Launches
+from . import dense_tiles, generic
+from .kernels import dense_steps
+from .kernels.dense_tile import Tile
+from .launch import Job, Launches, Step
 from .places import Place
 
 FEWEST_PRODUCTS, FEWEST_FILTERS = 16, 8
 """Of a result; of a group."""
-LARGE, SMALL = 128, 64
+LARGEST = 128
 """Filters and pixels of a block."""
-BLOCKS = 132
-"""From which many large blocks keep a GPU busy."""
+BITS = 30
+"""Taps along axes that are padded: a bit of a mask each."""
+
+
+class Choice(NamedTuple):
+    """How x is gathered, so many steps of one tap at once; the tile; whether blocks compute one chain each."""
+
+    gather: str
+    span: int
+    tile: Tile
+    split: bool
 
 
 def refusal(problem: Problem, x: Place, out: Place) -> str:
@@ -26,71 +42,207 @@ def refusal(problem: Problem, x: Place, out: Place) -> str:
     products = prod(problem.kernel) * problem.group_channels
     if products < FEWEST_PRODUCTS or problem.group_filters < FEWEST_FILTERS:
         return f"only results of {FEWEST_PRODUCTS} products and groups of {FEWEST_FILTERS} filters"
-    if len(problem.chains()) > 1 and problem.compute == np.float64:
-        return "only one chain of float64: two sets of sums are more than there are registers"
-    if problem.groups > generic.MOST or -(-problem.group_filters // SMALL) > generic.MOST:
+    tiles = -(-problem.group_filters // 32) * problem.groups
+    if tiles > generic.MOST or products * LARGEST * 2 >= 2**31:
         return "only grids that there are"
-    if prod(out.view.shape[:4]) >= 2**31 - LARGE:
+    pixels = prod(out.view.shape[:4])
+    if pixels >= 2**31 - LARGEST or -(-pixels // 64) * tiles >= 2**31:
         return "only results below 2**31 pixels"
     if max(n + lo + hi for n, (lo, hi) in zip(problem.spatial, problem.pads, strict=True)) >= 2**31:
         return "only axes below 2**31 samples"
     return ""
 
 
-def tile_of(problem: Problem, samples: int) -> int:
-    """Filters and pixels of a block."""
-    blocks = -(-prod(problem.out_spatial) * samples // LARGE) * -(-problem.group_filters // LARGE) * problem.groups
-    return LARGE if problem.compute == np.float32 and blocks >= BLOCKS and problem.group_filters > SMALL else SMALL
-
-
-def unit_of(problem: Problem) -> int:
-    """8 where eight steps from a multiple of 8 on are channels of one tap."""
+def choice(problem: Problem, x: Place, out: Place) -> Choice:
+    """For arrays as they lie in memory."""
+    item_bytes = problem.compute.itemsize
+    depth, vector = 64 // item_bytes, 16 // item_bytes
     ends = [end for chain in problem.chains() for end in chain[2:]]
-    return 8 if problem.group_channels % 8 == 0 and not any(end % 8 for end in ends) else 1
+    span = next(n for n in (depth, 8, vector, 1) if not any(end % n for end in (*ends, problem.group_channels)))
+    lengths = stages_of(problem, depth)
+    size = dense_tiles.Size(
+        prod(out.view.shape[:4]), problem.group_filters, problem.groups, len(lengths), sum(lengths), max(lengths)
+    )
+    gather = gather_of(problem, x, span)
+    tile, split = dense_tiles.best(size, out.steps[3] <= out.steps[4], gather, item_bytes)
+    return Choice(gather, span, tile, split)
 
 
-def steps_of(problem: Problem, depth: int, w_steps: tuple[int, ...]) -> np.ndarray:
-    """int64, flat: rows (d, h, w, channel, place of the weight), chains filled up with rows of channel -1.
+def gather_of(problem: Problem, x: Place, span: int) -> str:
+    """As `kernels.dense_gather` has them."""
+    reach = sum(
+        abs(step) * (n - 1) * dilation
+        for step, n, dilation in zip(x.steps[1:4], problem.kernel, problem.dilation, strict=True)
+    )
+    bits = sum(n for n, pads in zip(problem.kernel, problem.pads, strict=True) if any(pads))
+    if generic.has_borders(problem) or bits > BITS or reach + abs(x.steps[4]) * problem.group_channels >= 2**31:
+        return "borders"
+    if problem.x_dtype != problem.compute or (any(map(any, problem.pads)) and problem.pad_value != 0):
+        return "registers"
+    vector = 16 // problem.compute.itemsize
+    steps = [step for step, n in zip(x.steps[:4], x.view.shape[:4], strict=True) if n > 1]
+    aligned = x.address % 16 == 0 and not any(step % vector for step in steps)
+    return "units" if span >= vector and x.steps[4] == 1 and aligned else "singles"
 
-    Behind them, for each `depth` of rows, whether it ends a chain.
-    """
-    (_, KH, _), C, dilation = problem.kernel, problem.group_channels, np.array(problem.dilation)
-    parts, ends = [], []
+
+def stages_of(problem: Problem, depth: int) -> list[int]:
+    """Of each chain."""
+    return [-(-(last - first) * (end - begin) // depth) for first, last, begin, end in problem.chains()]
+
+
+def period_of(problem: Problem) -> int:
+    """After so many chains, all of one length but the last, the lengths come again: those of a tap row, or all."""
+    chains = problem.chains()
+    whole = chains[0][3] == problem.kernel[2] * problem.group_channels
+    return len(chains) if whole else sum(chain[0] == chains[0][0] for chain in chains)
+
+
+def taps_of(problem: Problem, depth: int) -> np.ndarray:
+    """int64 (steps, 4): kd, kh, kw and channel of all steps in order, chains filled up to whole stages with -1."""
+    (_, KH, _), C, parts = problem.kernel, problem.group_channels, []
     for first, last, begin, end in problem.chains():
         row, step = np.divmod(np.arange((last - first) * (end - begin)), end - begin)
         (kd, kh), (kw, c) = np.divmod(row + first, KH), np.divmod(step + begin, C)
-        taps = np.stack([kd, kh, kw], axis=1)
-        places = taps @ np.array(w_steps[:3]) + c * w_steps[3]
-        part = np.column_stack([taps * dilation, c, places])
-        filling = np.tile(np.array([0, 0, 0, -1, 0]), (-len(part) % depth, 1))
-        parts += [part, filling]
-        ends += [0] * (-(-len(part) // depth) - 1) + [1]
-    return np.concatenate([np.concatenate(parts).ravel(), ends]).astype(np.int64)
+        parts += [np.column_stack([kd, kh, kw, c]), np.full((-len(row) % depth, 4), -1)]
+    return np.concatenate(parts)
+
+
+def steps_of(problem: Problem, x_steps: tuple[int, ...], found: Choice) -> np.ndarray:
+    """int32, flat: what `kernels.dense_gather` looks up, those steps of a stage together that a thread copies."""
+    tile = found.tile
+    taps, dilation = taps_of(problem, tile.depth), np.array(problem.dilation)
+    filling = taps[:, 3] < 0
+    if found.gather == "borders":
+        rows = np.column_stack([np.maximum(taps[:, :3], 0) * dilation, taps[:, 3]])
+    else:
+        offsets = taps @ np.array([*(np.array(x_steps[1:4]) * dilation), x_steps[4]])
+        needs, bit = np.ones(len(taps), np.int64), 1
+        for axis, (n, pads) in enumerate(zip(problem.kernel, problem.pads, strict=True)):
+            if any(pads):
+                needs |= np.int64(1) << (bit + np.maximum(taps[:, axis], 0))
+                bit += n
+        rows = np.column_stack([np.where(filling, 0, offsets), np.where(filling, -(2**31), needs)])
+    parts = 1 if tile.units else tile.parts
+    rows = rows.reshape(-1, tile.depth // parts, parts, rows.shape[1]).transpose(0, 2, 1, 3)
+    if found.gather != "borders":
+        rows = rows.reshape(-1, tile.depth, 2).transpose(0, 2, 1)
+    return np.ascontiguousarray(rows, np.int32).ravel()
 
 
 def tables(problem: Problem, places: dict[str, Place]) -> dict[str, np.ndarray]:
-    """Borders and steps."""
-    B = tile_of(problem, places["x"].view.shape[0])
-    return generic.tables(problem, places) | {"steps": steps_of(problem, B // 8, places["w"].steps)}
+    """Borders, steps, and the places of weights."""
+    found = choice(problem, places["x"], places["out"])
+    taps, w_steps = taps_of(problem, found.tile.depth), places["w"].steps
+    weights = np.where(taps[:, 3] < 0, -1, taps @ np.array(w_steps[:4]))
+    steps = steps_of(problem, places["x"].steps, found)
+    return generic.tables(problem, places) | {"steps": steps, "weights": weights.astype(np.int64)}
 
 
 def launches(problem: Problem, places: dict[str, Place]) -> Launches:
-    """As those of `generic`."""
-    x, w, bias, out, steps = places["x"], places["w"], places.get("bias"), places["out"], places["steps"]
-    B, pixels = tile_of(problem, x.view.shape[0]), prod(out.view.shape[:4])
+    """Packing; products; sums of chains, if blocks have one each."""
+    out, compute = places["out"], problem.compute.name
+    found = choice(problem, places["x"], out)
+    tile, rows = found.tile, places["weights"].view.size
+    tiles = -(-problem.group_filters // tile.BF)
+    packed = Place.room((tiles * problem.groups * rows * tile.BF,), compute)
+    places = places | {"packed": packed}
+    packing = _packing(problem, places, tile, tiles)
+    if not found.split:
+        return Launches((_products(problem, places, found, "out", out.steps),), packing, packed.view.nbytes)
+    room, strides = scratch(problem, out, tile)
+    places = places | {"scratch": room}
+    steps = (_products(problem, places, found, "scratch", strides), _sums(problem, places, strides))
+    return Launches(steps, packing, packed.view.nbytes, room.view.nbytes)
+
+
+def _packing(problem: Problem, places: dict[str, Place], tile: Tile, tiles: int) -> tuple[Step, ...]:
+    w, rows, threads = places["w"], places["weights"].view.size, dense_steps.THREADS
+    parameters = (problem.w_dtype.name, problem.compute.name, tile.BF, threads)
+    grid = (-(-rows * tile.BF // (threads * dense_steps.EACH)), tiles * problem.groups, 1)
+    numbers = (rows, tiles, problem.group_filters, w.steps[4])
+    return (Step.of(Job("dense_steps.pack", parameters, grid, (numbers,)), ("w", "packed", "weights"), places),)
+
+
+def _products(
+    problem: Problem, places: dict[str, Place], found: Choice, target: str, out_steps: tuple[int, ...]
+) -> Step:
+    """Into the result, or what blocks leave of single chains."""
+    x, bias, tile = places["x"], None if found.split else places.get("bias"), found.tile
+    pixels, tiles = prod(places["out"].view.shape[:4]), -(-problem.group_filters // tile.BF)
+    lengths, period, compute = stages_of(problem, tile.depth), period_of(problem), problem.compute.name
     parameters = (
-        problem.x_dtype.name, problem.w_dtype.name, bias.view.dtype.name if bias else "", problem.compute.name,
-        problem.result.name, problem.activation, problem.overflow, generic.has_borders(problem), B, unit_of(problem),
-        out.steps[3] <= out.steps[4], len(problem.chains()) > 1,
+        problem.x_dtype.name, bias.view.dtype.name if bias else "", compute,
+        compute if found.split else problem.result.name, "" if found.split else problem.activation,
+        problem.overflow, found.gather, found.span, vector_of(problem, places, found, out_steps),
+        len(lengths) > 1, found.split, tile.BF, tile.BP, tile.pixels_fast,
     )  # fmt: skip
-    grid = (-(-pixels // B), -(-problem.group_filters // B), problem.groups)
-    stages = steps.view.size // (5 * (B // 8) + 1)
-    los = [lo for lo, _ in problem.pads]
+    padded = [n if any(pads) else 0 for n, pads in zip(problem.kernel, problem.pads, strict=True)]
     starts = np.cumsum([lo + hi for lo, hi in problem.pads]).tolist()
     numbers = (
-        stages, problem.group_channels, 5 * stages * (B // 8), pixels, *problem.out_spatial, problem.group_filters, 0,
-        *x.steps, *problem.stride, *los, *problem.spatial, *starts[:2], w.steps[4],
-        bias.steps[0] if bias else 0, w.steps[3], *out.steps, 0,
+        sum(lengths), len(lengths), period, pixels, *problem.out_spatial, problem.group_filters, tiles,
+        tiles * problem.groups, *x.steps, *problem.stride, *(lo for lo, _ in problem.pads), *problem.spatial,
+        *starts[:2], problem.group_channels, *padded, *problem.dilation, bias.steps[0] if bias else 0, *out_steps,
+        lengths[0], lengths[period - 1],
     )  # fmt: skip
-    pointers = ("x", "w", "bias" if bias else "w", "out", "table" if generic.has_borders(problem) else "w", "steps")
-    return Launches.of(Job("dense.make", parameters, grid, (numbers, generic.reals(problem))), pointers, places)
+    grid = (-(-pixels // tile.BP) * tiles * problem.groups, 1, len(lengths) if found.split else 1)
+    pointers = (
+        "x",
+        "packed",
+        "bias" if bias else "packed",
+        target,
+        "table" if "table" in places else "weights",
+        "steps",
+    )
+    return Step.of(Job("dense.make", parameters, grid, (numbers, generic.reals(problem))), pointers, places)
+
+
+def vector_of(problem: Problem, places: dict[str, Place], found: Choice, steps: tuple[int, ...]) -> str:
+    """Whether neighbouring "filters" or "pixels" can be stored by 16 bytes: all of them or none exist."""
+    out, tile = places["out"], found.tile
+    vector, F = tile.vector, problem.group_filters
+    if found.split:
+        even = problem.groups == 1 or F % vector == 0
+        return "pixels" if steps[0] == 1 else "filters" if even else ""
+    plain = problem.result == problem.compute and problem.activation in ("", "relu", "leaky_relu")
+    if not plain or out.address % 16:
+        return ""
+    N, OD, OH, OW, _ = out.view.shape
+    if steps[4] == 1 and F % vector == 0:
+        others = [step for step, n in zip(steps[:4], (N, OD, OH, OW), strict=True) if n > 1]
+        return "" if any(step % vector for step in others) else "filters"
+    rows = (OD == 1 or steps[1] == OH * OW) and (OH == 1 or steps[2] == OW) and (OW == 1 or steps[3] == 1)
+    others = [steps[4], *([steps[0]] if N > 1 else [])]
+    whole = rows and OD * OH * OW % vector == 0 and not any(step % vector for step in others)
+    return "pixels" if whole and not tile.units else ""
+
+
+def scratch(problem: Problem, out: Place, tile: Tile) -> tuple[Place, tuple[int, ...]]:
+    """(sums of single chains, their strides): of pixels first, of chains second, of filters last, as those of `out`."""
+    pixels, filters = prod(out.view.shape[:4]), problem.filters
+    chains, vector = len(problem.chains()), tile.vector
+    by_pixels = out.steps[3] <= out.steps[4] and not tile.units
+    lines, along = (filters, pixels) if by_pixels else (pixels, filters)
+    pitch = -(-along // vector) * vector
+    of_pixels, of_filters = (1, pitch) if by_pixels else (pitch, 1)
+    return Place.room((chains, lines, pitch), problem.compute.name), (of_pixels, lines * pitch, 0, 0, of_filters)
+
+
+def _sums(problem: Problem, places: dict[str, Place], strides: tuple[int, ...]) -> Step:
+    """Of chains, in order, and all that is left to do."""
+    out, bias, threads = places["out"], places.get("bias"), dense_steps.THREADS
+    pixels = prod(out.view.shape[:4])
+    parameters = (
+        bias.view.dtype.name if bias else "", problem.compute.name, problem.result.name, problem.activation,
+        problem.overflow, strides[0] == 1, threads,
+    )  # fmt: skip
+    numbers = (
+        len(problem.chains()), problem.filters, pixels, strides[0], strides[4], strides[1], *problem.out_spatial,
+        bias.steps[0] if bias else 0, *out.steps,
+    )  # fmt: skip
+    job = Job(
+        "dense_steps.add",
+        parameters,
+        (-(-pixels * problem.filters // threads), 1, 1),
+        (numbers, generic.reals(problem)),
+    )
+    return Step.of(job, ("scratch", "bias" if bias else "scratch", "out"), places)

@@ -9,7 +9,8 @@ import numpy as np
 
 from .._problem import Problem
 from . import generic
-from .dense import BLOCKS, FEWEST_FILTERS, FEWEST_PRODUCTS
+from .dense import FEWEST_FILTERS, FEWEST_PRODUCTS
+from .dense_tiles import MULTIPROCESSORS
 from .kernels.double_copies import NONE
 from .kernels.double_tile import AHEAD, DEPTH, Tile
 from .kernels.kernel import storage_of
@@ -106,7 +107,7 @@ def _block(pixels: int, filters: int, groups: int) -> tuple[int, int]:
     shapes = [(P, FILTERS[0]) for P in PIXELS] if wide <= 1.25 * narrow else []
     shapes += [(P, FILTERS[-1]) for P in (PIXELS[-1:] if shapes else PIXELS)]
     for P, F in shapes:
-        if -(-pixels // P) * -(-filters // F) * groups >= BLOCKS:
+        if -(-pixels // P) * -(-filters // F) * groups >= MULTIPROCESSORS:
             return P, F
     return shapes[-1]
 

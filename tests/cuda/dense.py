@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from numconv.cuda import dense
+from numconv.cuda import dense_tiles
 
 from ..problems import Case
 from .device import arrays, check, only
@@ -77,6 +77,6 @@ def test_values_that_are_not_finite():
 
 def test_large_blocks(monkeypatch):
     """Those of large layers, of 256 threads."""
-    monkeypatch.setattr(dense, "BLOCKS", 0)
+    monkeypatch.setattr(dense_tiles, "TILES", ((128, 128),))
     layer((3, 3), (1, 2), 8, 65, **FIRST)
     layer((3, 3), (1, 2), 8, 65)

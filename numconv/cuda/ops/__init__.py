@@ -29,6 +29,12 @@ elements. All that is compiled into one kernel is specialised by these factories
     boxing(storage, scalar, sizes)    box(acc, pointer, offset, steps): elements of several axes, the last one fastest
     storing(storage, scalar, first, n)    store(pointer, offset, acc): n neighbours at once
     moving(scalar, first, to, n)      move(acc, other): n elements of an array in registers to another
+    copying_each(storage, n, shifts)  the same for each of `shifts`: elements in (shared memory, memory)
+    pointing(storage)                 point(pointer, offset): a pointer so many elements further on
+    looking(storage, n)               look(pointer, offset): a tuple of n neighbours, in one load
+    saving(storage, n)                save(pointer, offset, tuple), in one store
+    laying(scalar, n, pitch)          lay(array, at, acc): n accumulators, 16 bytes at a time, those `pitch` apart
+    heaping(scalar, n, pitch)         the same, added to what lies there
     waiting(groups)                   wait(): until all but the last groups of copies of this thread are there
     copying_rows(storage, n, count, pitch)
                                       copy(array, at, pointer, offset, plane, there): `count` of these, places apart
@@ -66,6 +72,7 @@ Products of *warpgroups*, 128 threads (`kind`: bf16, f16 or tf32; `memory`: dyna
 even), `exponential`, `hyperbolic`, `normal`.
 
 `body(acc, a, b, fma)` is plain Python, run once while a kernel is compiled: its loops leave no trace but instructions.
+``outer(acc, slow, fast, fma)`` in it updates acc by all products of two lists.
 `acc` is a list of values to update in place; ``a(offset, n)`` and ``b(offset, n)`` are n neighbours in the two arrays,
 `offset` an int beyond the place given at run time.
 
@@ -86,7 +93,7 @@ from typing import Any
 from ..extra import simulated
 
 SIMULATED = simulated()
-_PARTS = ("", "_copies", "_vectors", "_tensor", "_warpgroup", "_sums", "_double")
+_PARTS = ("", "_copies", "_vectors", "_tensor", "_warpgroup", "_sums", "_double", "_tiles")
 
 
 @lru_cache(maxsize=1)
