@@ -3,20 +3,32 @@
 import numpy as np
 import pytest
 
+import numconv
 from numconv.cuda import dense_tiles
 
 from ..problems import Case
-from .device import arrays, check, only
+from .device import CONV, arrays, check, only, same_bits, simulated, to_device
 
+ALL = dense_tiles.TILES
 FIRST = {"data_format": "channels_first"}
 
 
+SMALL = ((32, 64), (64, 64))
+"""Tiles of few threads, which the simulator runs one by one; the second one gathers by registers too."""
+
+
 @pytest.fixture(autouse=True)
-def taken():
+def small(monkeypatch):
+    if simulated():
+        monkeypatch.setattr(dense_tiles, "TILES", SMALL)
+
+
+@pytest.fixture(autouse=True)
+def taken(request):
     """Whatever a test checks, this kernel has computed."""
     with only("dense") as found:
         yield found
-        assert found
+        assert found or request.function is test_which_tile
 
 
 def layer(size, kernel, channels, filters, groups=1, n=1, x_dtype="float32", scale=1.0, **options):
@@ -33,10 +45,12 @@ def test_channels(layout, channels):
 
 
 @pytest.mark.parametrize("layout", [{}, FIRST], ids=["last", "first"])
-def test_several_chains(layout):
-    layer((2, 3), (1, 3), 96, 16, **layout)
+@pytest.mark.parametrize("split", [False, True])
+def test_several_chains(monkeypatch, layout, split):
+    """In one block, in order, or in a block each."""
+    monkeypatch.setattr(dense_tiles, "estimate", lambda size, tile, one: (split == one) - 1)
+    layer((2, 3), (1, 3), 96, 17, **layout)
     layer((3, 3), (3, 3), 32, 16, activation="relu", **layout)
-    layer((4,), (1,), 300, 16, **layout)
 
 
 def test_few_channels_of_large_kernels():
@@ -75,8 +89,47 @@ def test_values_that_are_not_finite():
     assert check(case, x, w, None, most=10**5)
 
 
-def test_large_blocks(monkeypatch):
-    """Those of large layers, of 256 threads."""
-    monkeypatch.setattr(dense_tiles, "TILES", ((128, 128),))
-    layer((3, 3), (1, 2), 8, 65, **FIRST)
-    layer((3, 3), (1, 2), 8, 65)
+@pytest.mark.parametrize("layout", [{}, FIRST], ids=["last", "first"])
+@pytest.mark.parametrize("tile", dense_tiles.TILES, ids="{0[0]}x{0[1]}".format)
+def test_tiles(monkeypatch, tile, layout):
+    """Copies of 16 bytes and of 4; filters and pixels that fill a tile, and not; stores of 16 bytes, and not."""
+    monkeypatch.setattr(dense_tiles, "TILES", (tile,))
+    layer((4, 8), (1, 2), 16, 68, padding="same", **layout)
+    layer((3, 3), (1, 1), 20, 9, **layout)
+
+
+@pytest.mark.parametrize("layout", [{}, FIRST], ids=["last", "first"])
+def test_arrays_that_are_not_aligned(layout):
+    """The same plan, which looks at addresses."""
+    case = Case("dense", 1, (4, 4), 16, 16, (1, 2), options={"padding": "same", **layout})
+    x, w, _ = arrays(case, np.random.default_rng(0))
+    plan = numconv.plan_conv2d(x.shape, w, padding="same", device="cuda", **layout)
+    expected = CONV[2](x, w, padding="same", method="reference", **layout)
+    for first in (0, 1) if simulated() else ():
+        memory = np.zeros(x.size + 1, np.float32)[first : first + x.size].reshape(x.shape)
+        memory[:] = x
+        source = to_device(memory)
+        result = to_device(
+            np.full(expected.size + 1, np.nan, np.float32)[first : first + expected.size].reshape(expected.shape)
+        )
+        plan(source, out=result)
+        assert same_bits(result.copy_to_host(), expected)
+
+
+def test_which_tile():
+    """Large where blocks fill a GPU, small or split where they would not; as many turns as need be, and no more."""
+
+    def best(pixels, filters, chains, stages, gather="units", item_bytes=4):
+        size = dense_tiles.Size(pixels, filters, 1, chains, chains * stages, stages)
+        tile, split = dense_tiles.best(size, False, gather, item_bytes)
+        return (tile.BF, tile.BP), split
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dense_tiles, "TILES", ALL)
+        assert best(32 * 56 * 56, 256, 3, 12) == ((128, 128), False)
+        assert best(32 * 56 * 56, 64, 3, 12) == ((64, 128), False)
+        assert best(8 * 112 * 112, 32, 2, 12)[0][0] == 32
+        assert best(8 * 112 * 112, 32, 2, 12, "borders")[0][0] == 64
+        assert best(28 * 28, 256, 9, 16)[1]
+        assert not best(28 * 28, 256, 1, 16)[1]
+        assert best(28 * 28, 64, 1, 16, item_bytes=8) == ((64, 64), False)

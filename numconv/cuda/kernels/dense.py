@@ -32,7 +32,7 @@ def make(
         ops.dynamic(compute, tile.threads * SUMS, 0),
         ops.dynamic(compute, 2 * tile.stage, tile.threads * SUMS * tile.item_bytes),
     )
-    new_where = ops.shared("int64", BP)
+    new_where = ops.dynamic("int64", BP, tile.shared_bytes - 8 * BP)
     micro, clear = ops.unrolled(_steps(tile), compute, SUMS), ops.filling(compute, 0, SUMS, 0.0)
     VECTOR, T, STAGE, W_SIZE = tile.vector, tile.threads, tile.stage, tile.w_size
     lay, add = (make(compute, SUMS, T * VECTOR) for make in (ops.laying, ops.heaping))

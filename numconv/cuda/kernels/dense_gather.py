@@ -183,6 +183,7 @@ def _units(x: str, compute: str, span: int, tile: Tile) -> Any:
 def _singles(x: str, compute: str, span: int, tile: Tile) -> Any:
     """Copies of one element, of neighbouring pixels by neighbouring threads."""
     four, COUNT, int32, EACH = _four(tile, span), tile.depth // tile.parts, np.int32, tile.parts * tile.BP
+    THREADS = tile.threads
     copies = [ops.copying_each(x, 1, ((k * EACH, 0),)) for k in range(COUNT)]
 
     def fours(k: int) -> Any:
@@ -206,7 +207,7 @@ def _singles(x: str, compute: str, span: int, tile: Tile) -> Any:
         reals: Any, i: Any,
     ) -> None:  # fmt: skip
         pointer, mask = source
-        copy(stages, int32(at + t + i * EACH), pointer, mask, steps, stage)
+        copy(stages, int32(at + t + i * THREADS), pointer, mask, steps, stage)
 
     return ops.device(one)
 

@@ -72,8 +72,8 @@ class Tile(NamedTuple):
 
     @property
     def shared_bytes(self) -> int:
-        """Sums of all chains so far, [SUMS / VECTOR][thread][VECTOR], and two stages behind them."""
-        return self.item_bytes * (self.BF * self.BP + 2 * self.stage)
+        """Sums of all chains so far, [SUMS / VECTOR][thread][VECTOR]; two stages; the place of each pixel."""
+        return self.item_bytes * (self.BF * self.BP + 2 * self.stage) + 8 * self.BP
 
     @property
     def parts(self) -> int:
