@@ -41,7 +41,7 @@ def test_products(name, shapes, options, floor, arch=(9, 0)):
     """The products that are meant, of matrices that are loaded four at a time, from copies of 16 bytes."""
     kernel, launches = launches_of(*shapes, padding="same", **options)
     assert kernel == "tensor"
-    job = launches.steps[-1].job
+    job = next(step.job for step in launches.steps if step.job.factory == "tensor.make")
     tile = kernels_shape(job)
     code = compiled(arch, job)
     parts = 2 if tile.split else 4  # of 32 bytes, in a loop
@@ -60,7 +60,7 @@ def test_products(name, shapes, options, floor, arch=(9, 0)):
 def test_copies(precision):
     """Of weights and of x: 16 bytes are stored at once."""
     _, launches = launches_of(
-        (2, 64, 28, 28), (64, 64, 3, 3), padding="same", pad_mode="reflect", precision=precision, **FIRST
+        (64, 64, 28, 28), (64, 64, 3, 3), padding="same", pad_mode="reflect", precision=precision, **FIRST
     )
     assert len(launches.steps) == 2
     for step in (*launches.packing, launches.steps[0]):
@@ -69,7 +69,18 @@ def test_copies(precision):
         assert code.counts["CALL"] == 0
 
 
+def test_sums_in_parts():
+    """Of a single image: the other kernel reads all of a part at once."""
+    _, launches = launches_of((1, 28, 28, 256), (3, 3, 256, 256), padding="same", precision="3xtf32")
+    main, fold = (step.job for step in launches.steps)
+    assert main.grid[1] == 5
+    assert fold.factory == "tensor.fold"
+    code = compiled((9, 0), fold)
+    assert code.counts["FADD"] >= code.counts["LDG"] // 2 >= 16
+    assert code.counts["CALL"] == 0
+
+
 def kernels_shape(job):
     from numconv.cuda.kernels.shapes import Matrix
 
-    return Matrix(*job.parameters[10:])
+    return Matrix(*job.parameters[11:])

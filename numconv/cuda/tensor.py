@@ -30,6 +30,8 @@ from .places import Place
 
 FEWEST_PRODUCTS, FEWEST_FILTERS = 32, 16
 """Of a result; of a group."""
+FEWEST_STEPS = 8
+"""Of a part, where there are too few blocks for all multiprocessors."""
 MULTIPROCESSORS = 132
 TILES = (
     (Matrix("", False, 128, 128, 64, 64, 3, 2), 1.0),
@@ -62,6 +64,30 @@ class Seen(NamedTuple):
     los: tuple[int, int, int]
     bounded: bool  # taps may lie outside
     planes: int = 0  # neighbouring pixels of a channel that are copied at once; 0: neighbouring channels are
+
+
+class Frame(NamedTuple):
+    """How products are divided among blocks."""
+
+    tile: Matrix
+    seen: Seen
+    total: int  # steps
+    filters: int  # of a group, in whole tiles
+    pixels: int
+    groups: int
+    parts: int = 1
+
+    @property
+    def blocks(self) -> int:
+        """Of one part."""
+        return -(-self.pixels // self.tile.BP) * (self.filters // self.tile.BF) * self.groups
+
+    def divided(self) -> Frame:
+        """With steps in parts, if blocks are too few: two for each multiprocessor."""
+        parts = min(2 * MULTIPROCESSORS // self.blocks, self.total // FEWEST_STEPS)
+        if 2 * self.blocks > MULTIPROCESSORS or parts < 2:
+            return self
+        return self._replace(parts=-(-self.total // -(-self.total // parts)))
 
 
 def refusal(problem: Problem, x: Place, out: Place) -> str:
@@ -214,16 +240,16 @@ def launches(problem: Problem, places: dict[str, Place]) -> Launches:
     seen, total = seen_of(problem, x, places["out"], tile), places["chunks"].view.shape[0] // 8
     filters = -(-problem.group_filters // tile.BF) * tile.BF
     packed = Place.room((problem.groups * total * filters * 8 * tile.chunk,), tile.storage)
-    places = places | {"packed": packed}
-    steps: tuple[Step, ...] = ()
-    scratch = 0
-    if seen.whose == "scratch":
-        room = Place.room((samples * seen.steps[0],), tile.storage)
-        places, scratch = places | {"scratch": room}, room.view.size * room.view.itemsize
-        steps = (_gather(problem, places, tile, seen),)
+    frame = Frame(tile, seen, total, filters, prod(places["out"].view.shape[:4]), problem.groups).divided()
+    copied = 0 if seen.whose == "x" else -(-samples * seen.steps[0] * packed.view.itemsize // 512) * 512
+    scratch = copied + (frame.parts > 1) * frame.parts * frame.blocks * tile.BP * tile.BF * 4
+    places = places | {"packed": packed, "scratch": Place.room((scratch,), "uint8")}
+    steps = () if seen.whose == "x" else (_gather(problem, places, tile, seen),)
     packing = _pack(problem, places, tile, total, filters)
-    main = _main(problem, places, tile, seen, total, filters)
-    return Launches((*steps, main), (packing,), packed.view.size * packed.view.itemsize, scratch)
+    return Launches(
+        (*steps, *_main(problem, places, frame, copied // 512)), (packing,), packed.view.size * packed.view.itemsize,
+        scratch,
+    )  # fmt: skip
 
 
 def _pack(problem: Problem, places: dict[str, Place], tile: Matrix, total: int, filters: int) -> Step:
@@ -255,23 +281,27 @@ def _gather(problem: Problem, places: dict[str, Place], tile: Matrix, seen: Seen
     return Step.of(job, ("x", "scratch", "table" if borders else "w"), places)
 
 
-def _main(problem: Problem, places: dict[str, Place], tile: Matrix, seen: Seen, total: int, filters: int) -> Step:
-    out, bias = places["out"], places.get("bias")
-    pixels, across = prod(out.view.shape[:4]), filters // tile.BF
+def _main(problem: Problem, places: dict[str, Place], frame: Frame, first: int) -> tuple[Step, ...]:
+    """Products; where steps are divided, their sums are left in parts from 512 * `first` on, and added up after."""
+    out, bias, (tile, seen, total, filters, pixels, groups, parts) = places["out"], places.get("bias"), frame
     pixels_down, pairs = _pixels_down(out), out.view.dtype.kind == "c"
-    rounded = seen.whose == "scratch" or tile.kind != "tf32"
-    parameters = (
-        bias.view.dtype.name if bias else "", problem.result.name, problem.activation, problem.overflow, pixels_down,
-        seen.bounded, rounded or tile.split, _vector(problem, out, pixels_down), seen.planes, pairs, *tile,
-    )  # fmt: skip
+    rounded, vector = seen.whose == "scratch" or tile.kind != "tf32" or tile.split, _vector(problem, out, pixels_down)
+    ends = (bias.view.dtype.name if bias else "", problem.result.name, problem.activation, problem.overflow)
     numbers = (
-        total, pixels, *problem.out_spatial, problem.group_filters, across, filters, *seen.steps, seen.group,
-        *problem.stride, *seen.los, *problem.dilation, *seen.spatial, *problem.kernel, *out.steps,
-        bias.steps[0] if bias else 0, seen.channel,
+        total, pixels, *problem.out_spatial, problem.group_filters, filters // tile.BF, filters, *seen.steps,
+        seen.group, *problem.stride, *seen.los, *problem.dilation, *seen.spatial, *problem.kernel, *out.steps,
+        bias.steps[0] if bias else 0, seen.channel, -(-total // parts), parts, first,
     )  # fmt: skip
-    grid = (-(-pixels // tile.BP) * across, 1, problem.groups)
-    pointers = (seen.whose, "packed", "bias" if bias else "w", "out", "steps")
-    return Step.of(Job("tensor.make", parameters, grid, (numbers, generic.reals(problem))), pointers, places)
+    arguments, blocks, whole = (numbers, generic.reals(problem)), frame.blocks // groups, parts == 1
+    leaving = (*(ends if whole else ("", "float32", "", "")), pixels_down, seen.bounded, rounded)
+    parameters = (*leaving, vector if whole else 1, seen.planes, pairs, whole, *tile)
+    added = "bias" if bias else "w"
+    job = Job("tensor.make", parameters, (blocks, parts, groups), arguments)
+    main = Step.of(job, (seen.whose, "packed", added if whole else "w", "out" if whole else "scratch", "steps"), places)
+    if whole:
+        return (main,)
+    folding = Job("tensor.fold", (*ends, pixels_down, vector, pairs, *tile), (blocks, 1, groups), arguments)
+    return main, Step.of(folding, ("scratch", added, "out"), places)
 
 
 def _vector(problem: Problem, out: Place, pixels_down: bool) -> int:

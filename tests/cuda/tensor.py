@@ -146,6 +146,18 @@ def test_values_that_are_not_finite(precision):
     assert np.isfinite(found[~strange]).all()
 
 
+@LAYOUTS
+def test_few_blocks(monkeypatch, layout):
+    """Steps in parts, added up by another kernel; behind a copy of x, too."""
+    found, main = [], tensor._main
+    monkeypatch.setattr(tensor, "FEWEST_STEPS", 1)
+    monkeypatch.setattr(tensor, "_main", lambda *arguments: found.append(main(*arguments)) or found[-1])
+    exact("tf32", (3, 3), (2, 2), 24, 20, activation="relu", **layout)
+    exact("bf16", (3, 3), (2, 3), 40, 32, 2, 2, padding="same", pad_mode="edge", **layout)
+    layer("3xtf32", (5,), (3,), 18, 17, x_dtype="complex64", **layout)
+    assert [len(steps) for steps in found] == [2, 2, 2]
+
+
 @pytest.mark.parametrize("tile", [*tensor.TILES, *tensor.SPLIT], ids=lambda choice: "x".join(map(str, choice[0][1:4])))
 def test_tiles_of_layers(monkeypatch, tile):
     """Those that a GPU uses, of 128 and 256 threads."""

@@ -33,17 +33,18 @@ from .shapes import EXISTS, ROW_BYTES, Matrix
 from .tensor_finish import finishing
 from .tensor_products import body_of
 
-NUMBERS = 35
+NUMBERS = 38
 
 
 def make(
     bias: str, result: str, activation: str, overflow: str, pixels_down: bool, bounded: bool, rounded: bool,
-    vector: int, planes: int, pairs: bool, *tile: Any,
+    vector: int, planes: int, pairs: bool, whole: bool, *tile: Any,
 ) -> Kernel:  # fmt: skip
     """`bounded`: taps may lie outside x; `rounded`: x is as products take it; `vector`: results stored at once.
 
     `planes`: 0, or so many neighbouring pixels of a channel are copied at once; `pairs`: filters are the parts of
-    complex ones.
+    complex ones; not `whole`: a block along the second axis of the grid takes some of the steps, and leaves its sums
+    for `fold`.
     """
     shape = Matrix(*tile)
     T, STAGES, SIZE, CH, BP, BF = shape.threads, shape.STAGES, shape.stage, shape.chunk, shape.BP, shape.BF
@@ -62,6 +63,7 @@ def make(
     clear = ops.filling("float32", 0, SUMS, 0.0)
     step = ops.matrices(body_of(shape, pixels_down, rounded, planes), shape.kind, SUMS, bool(planes))
     finish = finishing(bias, result, activation, overflow, pixels_down, vector, pairs, WR, WC)
+    leave, WHOLE = ops.leaving(SUMS, T), whole
     PARTS, PART = (2, RE // 2) if shape.split else (1, 0)
     PLANES, EACH, VECTOR, wait_all = planes, max(planes, 1), vector, ops.waiting(0)
     ACROSS, ENTRIES = min(BP // EACH, T), 4 if planes else 8
@@ -81,16 +83,17 @@ def make(
             place(where, int32(p), place_of_it)
         cuda.syncthreads()
         clear(acc)
-        total = numbers[0]
-        weights = (int64(g) * total * numbers[7] + f0) * RE + int64(t) * CH
+        begin = int32(int32(cuda.blockIdx.y) * numbers[35])
+        total = int32(min(numbers[35], numbers[0] - begin))
+        weights = ((int64(g) * numbers[0] + begin) * numbers[7] + f0) * RE + int64(t) * CH
         step_weights = int64(numbers[7]) * RE
-        first = int32(t // ACROSS * ROWS >> 3) if PLANES else int32(t & 7)
+        first = int32(begin * ENTRIES + (int32(t // ACROSS * ROWS >> 3) if PLANES else int32(t & 7)))
         entry = look(steps, int64(first))
         for s in range(STAGES - 1):
             if s < total:
                 to = int32(s * SIZE)
                 if PLANES:
-                    fetch_x(memory, pixels, x, t, to, steps, int32(s), entry, numbers[34])
+                    fetch_x(memory, pixels, x, t, to, steps, int32(begin + s), entry, numbers[34])
                 else:
                     fetch_x(memory, pixels, x, t, to, entry)
                 entry = look(steps, int64(int32(s + 1) * ENTRIES + first))
@@ -114,7 +117,7 @@ def make(
             ahead = int32(s + (STAGES - 1))
             if ahead < total:
                 if PLANES:
-                    fetch_x(memory, pixels, x, t, write, steps, ahead, entry, numbers[34])
+                    fetch_x(memory, pixels, x, t, write, steps, int32(begin + ahead), entry, numbers[34])
                 else:
                     fetch_x(memory, pixels, x, t, write, entry)
                 entry = look(steps, int64(int32(ahead + 1) * ENTRIES + first))
@@ -127,15 +130,59 @@ def make(
                 step(acc, memory, int32(int32(rows + read) ^ flip), beside)
             write = read
             read = int32(0) if read == LAST else int32(read + SIZE)
-        wait_all()
-        cuda.syncthreads()
-        sums, added = cuda.local.array(VECTOR, np.float32), cuda.local.array(VECTOR, np.float32)
-        left = int32(numbers[1] - tile * BP)
-        finish(acc, sums, added, where, bias, out, warp, lane, r0, c0, g, f0, left, numbers, reals)
+        if WHOLE:
+            wait_all()
+            cuda.syncthreads()
+            sums, added = cuda.local.array(VECTOR, np.float32), cuda.local.array(VECTOR, np.float32)
+            left = int32(numbers[1] - tile * BP)
+            finish(acc, sums, added, where, bias, out, warp, lane, r0, c0, g, f0, left, numbers, reals)
+        else:
+            mine = (int64(cuda.blockIdx.y) * cuda.gridDim.z + g) * cuda.gridDim.x + block
+            leave(out, mine * (SUMS * T) + t + int64(numbers[37]) * 128, acc)
 
     names = (shape.storage, shape.storage, storage_of(bias or "float32"), result, "int64")
     arguments = (*((name, 0) for name in names), ("int32", NUMBERS), ("float64", 3))
     return Kernel(tensor, arguments, T, shape.BLOCKS, memory_bytes + 12 * BP)
+
+
+def fold(
+    bias: str, result: str, activation: str, overflow: str, pixels_down: bool, vector: int, pairs: bool, *tile: Any
+) -> Kernel:  # fmt: skip
+    """Blocks as those of `make`, whose sums were left in parts: they are added up in order."""
+    shape = Matrix(*tile)
+    T, BP, BF = shape.threads, shape.BP, shape.BF
+    WR, WC = (shape.WP, shape.WF) if pixels_down else (shape.WF, shape.WP)
+    WARPS_DOWN = BP // WR if pixels_down else BF // WR
+    SUMS, VECTOR = WR * WC // 32, vector
+    memory_bytes = T // 32 * 16 * (WC + 8) * 4
+    new_where, place, locate = ops.dynamic("int32", BP, memory_bytes), ops.placing("int32"), _locating(False)
+    clear, take_up = ops.filling("float32", 0, SUMS, 0.0), ops.taking_up(SUMS, T)
+    finish = finishing(bias, result, activation, overflow, pixels_down, vector, pairs, WR, WC)
+    divide, int32, int64 = ops.divide, np.int32, np.int64
+
+    def folding(parts: Any, bias: Any, out: Any, numbers: Any, reals: Any) -> None:
+        where, acc = new_where(), cuda.local.array(SUMS, np.float32)
+        t, g, block = int32(cuda.threadIdx.x), int32(cuda.blockIdx.z), int32(cuda.blockIdx.x)
+        tile = divide(block, numbers[6])
+        f0 = int32(int32(block - tile * numbers[6]) * BF)
+        for p in range(t, BP, T):
+            _, _, place_of_it = locate(int32(tile * BP + p), numbers)
+            place(where, int32(p), place_of_it)
+        clear(acc)
+        for part in range(numbers[36]):
+            mine = (int64(part) * cuda.gridDim.z + g) * cuda.gridDim.x + block
+            take_up(acc, parts, mine * (SUMS * T) + t + int64(numbers[37]) * 128)
+        cuda.syncthreads()
+        warp, lane = int32(t >> 5), int32(t & 31)
+        across = divide(warp, int32(WARPS_DOWN))
+        r0, c0 = int32(int32(warp - across * WARPS_DOWN) * WR), int32(across * WC)
+        sums, added = cuda.local.array(VECTOR, np.float32), cuda.local.array(VECTOR, np.float32)
+        left = int32(numbers[1] - tile * BP)
+        finish(acc, sums, added, where, bias, out, warp, lane, r0, c0, g, f0, left, numbers, reals)
+
+    names = ("float32", storage_of(bias or "float32"), result)
+    arguments = (*((name, 0) for name in names), ("int32", NUMBERS), ("float64", 3))
+    return Kernel(folding, arguments, T, shape.BLOCKS, memory_bytes + 4 * BP)
 
 
 def _locating(bounded: bool) -> Any:

@@ -41,6 +41,8 @@ elements. All that is compiled into one kernel is specialised by these factories
                                       by `plane` elements, to rows of `pitch`: row e to (at ^ (e & 3) * 8) + e * pitch
     matrices(body, kind, size, words) step(acc, memory, rows, columns): products of a warp, see below
     unloading(first, n, pitch)        put(array, at, acc): fragments of accumulators, side by side
+    leaving(n, pitch)                 leave(pointer, offset, acc): n accumulators, `pitch` elements apart
+    taking_up(n, pitch)               add(acc, pointer, offset): those that were left are added
     lifting(n)                        lift(values, array, at): n float32, all at once
     storing_as(kind, storage, n)      store(pointer, offset, values): n float32 as neighbours of a kind, all at once
     entry(scalar)                     take(array, at): four neighbours of 4 bytes, as a tuple

@@ -169,6 +169,40 @@ def unloading(first: int, n: int, pitch: int) -> Any:
     return put
 
 
+def leaving(n: int, pitch: int) -> Any:
+    """leave(pointer, offset, acc): n accumulators, `pitch` apart."""
+
+    @intrinsic
+    def leave(typing: Any, pointer: Any, offset: Any, acc: Any) -> tuple:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            first = builder.gep(_global(builder, args[0]), [args[1]])
+            for i, slot in enumerate(_slots(context, builder, acc, args[2], 0, n)):
+                builder.store(builder.load(slot), builder.gep(first, [ir.Constant(_INT64, i * pitch)]))
+            return context.get_dummy_value()
+
+        return types.void(types.CPointer(types.float32), types.int64, acc), generate
+
+    return leave
+
+
+def taking_up(n: int, pitch: int) -> Any:
+    """add(acc, pointer, offset): what was left so is added."""
+
+    @intrinsic
+    def add(typing: Any, acc: Any, pointer: Any, offset: Any) -> tuple:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            first = builder.gep(_global(builder, args[1]), [args[2]])
+            places = [builder.gep(first, [ir.Constant(_INT64, i * pitch)]) for i in range(n)]
+            values = [builder.load(place) for place in places]
+            for slot, value in zip(_slots(context, builder, acc, args[0], 0, n), values, strict=True):
+                builder.store(builder.fadd(builder.load(slot), value), slot)
+            return context.get_dummy_value()
+
+        return types.void(acc, types.CPointer(types.float32), types.int64), generate
+
+    return add
+
+
 def lifting(n: int) -> Any:
     """lift(values, array, at): n neighbours of float32, all at once."""
 

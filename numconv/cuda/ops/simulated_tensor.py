@@ -160,6 +160,26 @@ def unloading(first: int, n: int, pitch: int) -> Callable:
     return put
 
 
+def leaving(n: int, pitch: int) -> Callable:
+    """Checked stores."""
+
+    def leave(pointer: Pointer, offset: int, acc: np.ndarray) -> None:
+        for i in range(n):
+            pointer.memory[pointer.at(offset + i * pitch)] = acc[i]
+
+    return leave
+
+
+def taking_up(n: int, pitch: int) -> Callable:
+    """Checked loads."""
+
+    def add(acc: np.ndarray, pointer: Pointer, offset: int) -> None:
+        for i in range(n):
+            acc[i] += pointer.memory[pointer.at(offset + i * pitch)]
+
+    return add
+
+
 def lifting(n: int) -> Callable:
     """Aligned."""
 
