@@ -1,11 +1,13 @@
 """Tensor cores: errors within the bounds of each precision, none where nothing is rounded; layouts, borders, NaN."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from numconv.cuda import tensor
 
-from ..problems import Case, poisoned
+from ..problems import Case, any_strides, poisoned, random_case
 from .device import CONV, arrays, only, same_bits, simulated, to_device
 
 FIRST = {"data_format": "channels_first"}
@@ -13,6 +15,8 @@ LAYOUTS = pytest.mark.parametrize("layout", [{}, FIRST], ids=["last", "first"])
 PRECISIONS = pytest.mark.parametrize("precision", ["3xtf32", "tf32", "bf16"])
 PRODUCT = {"3xtf32": 2.0**-21, "tf32": 2.0**-10, "bf16": 2.0**-7}
 """Errors of a product, but for higher powers of them."""
+TYPES = [("float32", "float32"), ("float16", "float16"), ("complex64", "complex64"), ("float32", "complex64")]
+GEOMETRY = ("stride", "dilation", "data_format", "padding", "pad_mode", "flip")
 SUM = 2.0**-20
 """Of sums, of all that is added up."""
 
@@ -62,10 +66,13 @@ def wide(case, *operands):
 def exact(precision, size, kernel, channels, filters, groups=1, n=1, x_dtype="float32", w_dtype="", **options):
     """Small whole numbers, of which nothing is rounded: the reference's results."""
     case = Case("tensor", n, size, channels, filters, kernel, groups, x_dtype, w_dtype, bias=True, options=options)
-    rng = np.random.default_rng(channels * filters)
-    x, w, bias = (whole(rng, array) for array in arrays(case, rng))
-    found = result_of(case, precision, x, w, bias)
-    assert same_bits(found + 0, CONV[case.ndim](x, w, bias, **case.keywords, method="reference") + 0)
+    check_whole(case, precision, np.random.default_rng(channels * filters))
+
+
+def check_whole(case, precision, rng, seen=lambda x: x):
+    x, w, bias = (None if array is None else whole(rng, array) for array in arrays(case, rng))
+    found = result_of(case, precision, seen(x), w, bias)
+    assert same_bits(found + 0, CONV[case.ndim](x, w, bias, **case.keywords, method="reference") + 0), case
 
 
 def whole(rng, array):
@@ -158,7 +165,11 @@ def test_few_blocks(monkeypatch, layout):
     assert [len(steps) for steps in found] == [2, 2, 2]
 
 
-@pytest.mark.parametrize("tile", [*tensor.TILES, *tensor.SPLIT], ids=lambda choice: "x".join(map(str, choice[0][1:4])))
+@pytest.mark.parametrize(
+    "tile",
+    [*tensor.TILES, *tensor.SPLIT],
+    ids=lambda choice: f"{'split ' * choice[0].split}{choice[0].BP}x{choice[0].BF}",
+)
 def test_tiles_of_layers(monkeypatch, tile):
     """Those that a GPU uses, of 128 and 256 threads."""
     split = tile[0].split
@@ -167,3 +178,28 @@ def test_tiles_of_layers(monkeypatch, tile):
     layer("3xtf32" if split else "tf32", (3, 5), (1, 3), 16, 20, padding="same", **FIRST)
     if tile[0].BP != 128:
         layer("3xtf32" if split else "tf32", (3, 5), (1, 3), 16, 20, padding="same")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_problems(monkeypatch, seed):
+    """Of any strides, however few filters there are, in parts or not."""
+    for name in ("FEWEST_FILTERS", "FEWEST_PRODUCTS", "FEWEST_STEPS"):
+        monkeypatch.setattr(tensor, name, 1)
+    rng, done = np.random.default_rng(seed), 0
+    while done < 5:
+        monkeypatch.setattr(tensor, "MULTIPROCESSORS", int(rng.choice([1, 132])))
+        x_dtype, w_dtype = rng.choice(TYPES).tolist()
+        drawn = random_case(rng)
+        options = {name: value for name, value in drawn.options.items() if name in GEOMETRY}
+        groups, inner, each = drawn.groups, int(rng.choice([1, 3, 4, 8, 24])), int(rng.choice([1, 8, 17, 33]))
+        case = replace(
+            drawn, x_dtype=x_dtype, w_dtype=w_dtype, options=options, channels=inner * groups, filters=each * groups
+        )
+        if np.prod([*drawn.spatial, *drawn.kernel]) * inner * case.filters * drawn.n > 20000:
+            continue
+        try:
+            check_whole(case, str(rng.choice(list(PRODUCT))), rng, lambda x: any_strides(x, rng))
+        except ValueError as error:  # of an empty result, or a mode that a size has not
+            assert "conv" in str(error)
+        else:
+            done += 1
