@@ -1,9 +1,9 @@
 """Many channels and filters, in elements of 8 bytes: float64 and complex128 by tensor cores, complex64 by FFMA.
 
 An implicit GEMM as `dense`. A block computes P pixels by F filters of a group; DEPTH steps of both sides at a time are
-copied to shared memory without registers, STAGES - 1 of them ahead:
+copied to shared memory without registers, some of them ahead:
 
-    xs    [slot][pixel][DEPTH + padding]    where two steps of a pixel are neighbours in memory, copied together
+    xs    [slot][pixel][DEPTH]              where two steps of a pixel are neighbours in memory, copied together
           [slot][step][P + padding]         where they are not
     ws    [slot]                            panels of packed weights, copied as they are
     sums  [slow][fast + 8]                  in their place, at the end: results on their way to memory
@@ -33,7 +33,7 @@ from numba import cuda
 
 from .. import ops
 from . import double_copies as copies
-from .double_tile import AHEAD, DEPTH, STAGES, Tile
+from .double_tile import DEPTH, Tile
 from .finish import activating, adding, converting
 from .kernel import Kernel, storage_of
 
@@ -58,15 +58,17 @@ def make(
     finish = _finishing(s, parts, bias, result, activation, overflow, SIZE * chains)
     prepare, advance, lane = _tensor(s, fetches) if s.tensor else _pairs(s, parts, fetches)
     begin = _all(fetches)
-    new_xs = ops.dynamic(s.scalar, STAGES * s.x_size * EACH, 0)
-    new_ws = ops.dynamic(s.scalar, STAGES * s.w_size * EACH, STAGES * s.x_size * 8)
+    new_xs = ops.dynamic(s.scalar, s.stages * s.x_size * EACH, 0)
+    new_ws = ops.dynamic(s.scalar, s.stages * s.w_size * EACH, s.stages * s.x_size * 8)
     new_sums, new_where = ops.dynamic(s.scalar, s.size * EACH, 0), ops.shared("int64", s.P)
     put_where, last = ops.placing("int64"), ops.reader("int64", "int64")
     clear, start = ops.filling(s.scalar, 0, SIZE, 0.0), ops.filling(s.scalar, SIZE, SIZE * chains, -0.0)
-    fold, first_there, next_there, all_there = ops.folding(s.scalar, SIZE), *map(ops.waiting, (AHEAD - 1, AHEAD - 2, 0))
+    ahead = s.stages - 1
+    fold, first_there, all_there = ops.folding(s.scalar, SIZE), ops.waiting(ahead - 1), ops.waiting(0)
+    next_there = ops.waiting(ahead - 2 if s.tensor else ahead - 1)  # the next, whose first values are read ahead
     kind, commit, divide, int32, int64 = getattr(np, s.scalar), ops.commit, ops.divide, np.int32, np.int64
     (OWN, SHARING), P, F, T = copies.pixels_of(s), s.P, s.F, s.T
-    FIRST, EVERY, CHAINS, PANEL = AHEAD, T // SHARING, chains, s.w_size * EACH
+    FIRST, EVERY, CHAINS, PANEL = ahead, T // SHARING, chains, s.w_size * EACH
 
     def double(
         x: Any, packed: Any, bias: Any, out: Any, table: Any, pads: Any, steps: Any, numbers: Any, reals: Any
@@ -144,6 +146,8 @@ def _tensor(s: Tile, fetches: list) -> tuple[Any, Any, Any]:
 
     def samples(load: Any, row: int) -> list:
         """Four steps, 4 apart, of one pixel of a lane."""
+        if s.flipped:
+            return [load(row * x_next, 1, i * 4)[0] for i in range(4)]
         return [load(row * x_next + i * 4 * x_step, 1)[0] for i in range(4)]
 
     def weights(load: Any, row: int) -> list:
@@ -170,7 +174,7 @@ def _tensor(s: Tile, fetches: list) -> tuple[Any, Any, Any]:
 
     read, (one, two, three, four) = _sided(s, ops.multiplying_doubles(ahead, RESULTS, KEPT)), map(group, range(4))
     fetch1, fetch2, fetch3, fetch4 = fetches
-    FIRST, LAST, X, W, int32 = AHEAD, STAGES - 1, s.x_size, s.w_size, np.int32
+    FIRST, LAST, X, W, int32 = s.stages - 1, s.stages - 1, s.x_size, s.w_size, np.int32
 
     def advance(
         acc: Any, own: Any, x_lane: Any, w_lane: Any, xs: Any, ws: Any, stage: Any, x: Any, packed: Any, panel: Any,
@@ -207,13 +211,14 @@ def _sided(s: Tile, micro: Any) -> Any:
 
 def _lanes(s: Tile) -> Any:
     """The places of a lane in both sides."""
-    (x_next, x_step), WIDE, divide, int32 = s.x_steps, s.P // 32, ops.divide, np.int32
+    (x_next, x_step), WIDE, FLIPPED, divide, int32 = s.x_steps, s.P // 32, s.flipped, ops.divide, np.int32
 
     def lane(t: Any) -> Any:
         warp, g, c = int32(t >> 5), int32((t & 31) >> 2), int32(t & 3)
         down = divide(warp, int32(WIDE))
         pixel = int32((warp - down * WIDE) * 32 + g)
-        return int32(pixel * x_next + c * x_step), int32(down * 32 * DEPTH + (t & 31) * 2)
+        first = int32((g & 3) << 2) if FLIPPED else int32(0)
+        return int32(pixel * x_next + c * x_step + first), int32(down * 32 * DEPTH + (t & 31) * 2)
 
     return ops.device(lane)
 
@@ -274,7 +279,7 @@ def _pairs(s: Tile, parts: str, fetches: list) -> tuple[Any, Any, Any]:
 
     micro, threads = ops.negating(product, s.scalar, RESULTS * 2), _threads(s)
     X_NEXT, X_STEP, W_STEP, X, W, begin, int32 = x_next, x_step, w_step, s.x_size, s.w_size, _all(fetches), np.int32
-    FIRST, LAST, ALL = AHEAD, STAGES - 1, DEPTH
+    FIRST, STAGES, ALL = s.stages - 1, s.stages, DEPTH
 
     def prepare(acc: Any, own: Any, xs: Any, at: Any, ws: Any, bt: Any) -> None:
         pass
@@ -283,9 +288,9 @@ def _pairs(s: Tile, parts: str, fetches: list) -> tuple[Any, Any, Any]:
         acc: Any, own: Any, x_lane: Any, w_lane: Any, xs: Any, ws: Any, stage: Any, x: Any, packed: Any, panel: Any,
         table: Any, pads: Any, steps: Any, t: Any, bases: Any, pds: Any, phs: Any, pws: Any, numbers: Any,
     ) -> None:  # fmt: skip
-        later, slot = int32(stage + FIRST), int32(stage & LAST)
+        later, slot = int32(stage + FIRST), int32(stage % STAGES)
         begin(
-            xs, ws, int32(later & LAST), x, packed, panel, table, pads, steps, later, t, bases, pds, phs, pws, numbers
+            xs, ws, int32(later % STAGES), x, packed, panel, table, pads, steps, later, t, bases, pds, phs, pws, numbers
         )
         at, bt = int32(slot * X + x_lane), int32(slot * W + w_lane)
         for k in range(0, ALL, 4):

@@ -53,9 +53,9 @@ def fetching(tile: Tile, parts: str, borders: bool, padded: bool) -> list:
     Of x, a thread copies some steps of each of COPIES pixels, or COPIES times some of one pixel.
     `padded`: a pad value that is not 0.0; it is copied from `pads`.
     """
-    put, weigh = _putting(tile, parts, borders, padded), _weighing(tile)
+    put, weigh, spot = _putting(tile, parts, borders, padded), _weighing(tile), _spots(tile)
     look = ops.reader("int64", "int64")
-    UNIT, SHIFT, (TO_PIXEL, TO_STEP), PIXELS = tile.unit, int(parts == "cc" and tile.tensor), tile.x_steps, tile.P
+    UNIT, SHIFT, PIXELS = tile.unit, int(parts == "cc" and tile.tensor), tile.P
     ACROSS, DOWN = DEPTH // UNIT, tile.T * UNIT // DEPTH
     EVERY, X, W, divide, int32, int64 = tile.T // tile.P * UNIT, tile.x_size, tile.w_size, ops.divide, *_INTS
 
@@ -73,7 +73,7 @@ def fetching(tile: Tile, parts: str, borders: bool, padded: bool) -> list:
             d, h, v = int32(look(steps, row)), int32(look(steps, row + 1)), int32(look(steps, row + 2))
             of = look(steps, row + 3)
             for i in range(first, last):
-                to = int32(slot * X + (down + i * DOWN) * TO_PIXEL + k)
+                to = int32(slot * X + spot(int32(down + i * DOWN), k))
                 put(xs, to, x, pads, table, d, h, v, of, bases[i], pds[i], phs[i], pws[i], numbers)
             for i in range(start, end):
                 weigh(ws, slot * W, packed, panel, stage, t, i, numbers)
@@ -83,15 +83,13 @@ def fetching(tile: Tile, parts: str, borders: bool, padded: bool) -> list:
             t: Any, bases: Any, pds: Any, phs: Any, pws: Any, numbers: Any,
         ) -> None:  # fmt: skip
             k = int32(divide(t, int32(PIXELS)) * UNIT)
-            to = int32(slot * X + (t % PIXELS) * TO_PIXEL)
+            pixel = int32(t % PIXELS)
             for i in range(first, last):
                 step = int32(k + i * EVERY)
                 row = int64(int32(stage * DEPTH + step) >> SHIFT) * ROW
                 d, h, v = int32(look(steps, row)), int32(look(steps, row + 1)), int32(look(steps, row + 2))
-                put(
-                    xs, int32(to + step * TO_STEP), x, pads, table, d, h, v, look(steps, row + 3), bases[0], pds[0],
-                    phs[0], pws[0], numbers,
-                )  # fmt: skip
+                to, of = int32(slot * X + spot(pixel, step)), look(steps, row + 3)
+                put(xs, to, x, pads, table, d, h, v, of, bases[0], pds[0], phs[0], pws[0], numbers)
             for i in range(start, end):
                 weigh(ws, slot * W, packed, panel, stage, t, i, numbers)
 
@@ -101,6 +99,18 @@ def fetching(tile: Tile, parts: str, borders: bool, padded: bool) -> list:
 
 
 _INTS = (np.int32, np.int64)
+
+
+def _spots(tile: Tile) -> Any:
+    """Where a step of a pixel lies in shared memory."""
+    (TO_PIXEL, TO_STEP), FLIPPED, int32 = tile.x_steps, tile.flipped, np.int32
+
+    def spot(pixel: Any, step: Any) -> Any:
+        if FLIPPED:
+            return int32(pixel * TO_PIXEL + (step ^ ((pixel & 3) << 2)))
+        return int32(pixel * TO_PIXEL + step * TO_STEP)
+
+    return ops.device(spot)
 
 
 def _putting(tile: Tile, parts: str, borders: bool, padded: bool) -> Any:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-DEPTH, STAGES = 16, 4
-"""Steps at a time; so many times that lie in shared memory at once."""
-AHEAD = STAGES - 1
+DEPTH = 16
+"""Steps at a time."""
+AHEAD = 3
+"""So many times DEPTH steps may be copied ahead."""
 GROUPS = 4
 """Parts of the products of DEPTH steps, between which copies of later ones begin."""
 
@@ -15,6 +16,7 @@ class Tile(NamedTuple):
     """P pixels by F filters of elements of 8 bytes: float64, or pairs of float32.
 
     `unit`: so many neighbouring steps of a pixel are copied at once, to rows of steps; single ones to rows of pixels.
+    Rows of steps for tensor cores are quads of them in another order for each of four pixels (`flipped`).
     `along`: neighbouring threads copy steps of a pixel, not pixels of a step.
     """
 
@@ -36,11 +38,21 @@ class Tile(NamedTuple):
         return self.P * self.F // 32
 
     @property
+    def stages(self) -> int:
+        """How many times DEPTH steps lie in shared memory at once: 99 KB are there on every GPU."""
+        return AHEAD + 1 if self.tensor else AHEAD
+
+    @property
+    def flipped(self) -> bool:
+        """Whether the quad of steps q of pixel p lies where q ^ (p & 3) would."""
+        return self.tensor and self.unit == 2
+
+    @property
     def x_steps(self) -> tuple[int, int]:
         """Elements to the next pixel and to the next step, so that what a warp reads lies in different banks."""
         if self.unit == 1:
             return 1, self.P + (4 if self.tensor else 0)
-        return DEPTH + (4 if self.tensor else 2), 1
+        return DEPTH + (0 if self.tensor else 2), 1
 
     @property
     def x_size(self) -> int:
@@ -65,4 +77,4 @@ class Tile(NamedTuple):
     @property
     def size(self) -> int:
         """Elements of shared memory: finished sums replace the two sides."""
-        return max(STAGES * (self.x_size + self.w_size), self.P * self.F // self.fast * self.pitch)
+        return max(self.stages * (self.x_size + self.w_size), self.P * self.F // self.fast * self.pitch)

@@ -50,7 +50,8 @@ elements. All that is compiled into one kernel is specialised by these factories
                                       (times `pitch`) and `columns` below height and width, n neighbours at a time
     multiplying_doubles(body, size, kept)
                                       micro(acc, own, a, at, b, bt): as `unrolled`, of float64 by tensor cores:
-                                      ``body(acc, own, a, b, mma)``, of which `own` are `kept` values from call to call
+                                      ``body(acc, own, a, b, mma)``, of which `own` are `kept` values from call to call;
+                                      in ``a(offset, n, flip)``, bits of the place are flipped before `offset` is added
     negating(body, scalar, size)      as `unrolled`, the body also given ``minus(value)``
     scattering(scalar, first, n, offsets)  put(array, at, acc): a store of n accumulators to each offset
 `commit`: a group of copies ends. What was waited for is seen by other threads behind a barrier.

@@ -56,10 +56,7 @@ def _micro(make: Callable, sizes: tuple[int, ...], item_bytes: int) -> Any:
             for i in range(size)
         ]
         a, at, b, bt = arrays[len(sizes) :]
-        sources = [
-            _neighbours(builder, builder.gep(array, [builder.sext(start, _INT64)]), item_bytes)
-            for array, start in ((a, at), (b, bt))
-        ]
+        sources = [_flipping(builder, array, start, item_bytes) for array, start in ((a, at), (b, bt))]
         make(builder, slots, *sources)
         return context.get_dummy_value()
 
@@ -76,6 +73,16 @@ def _micro(make: Callable, sizes: tuple[int, ...], item_bytes: int) -> Any:
         return types.void(acc, kept, a, types.int32, b, types.int32), generate
 
     return keeping
+
+
+def _flipping(builder: Any, array: Any, start: Any, item_bytes: int) -> Callable[..., list]:
+    """Values behind a place, some bits of which may be flipped."""
+
+    def load(offset: int, n: int, flip: int = 0) -> list:
+        at = builder.xor(start, ir.Constant(_INT32, flip)) if flip else start
+        return _neighbours(builder, builder.gep(array, [builder.sext(at, _INT64)]), item_bytes)(offset, n)
+
+    return load
 
 
 def _store(builder: Any, values: list, slots: list) -> None:

@@ -26,7 +26,7 @@ def multiplying_doubles(body: Callable, size: int, kept: int) -> Callable:
             return c
 
         values = list(own[:kept])
-        body(list(range(size)), values, _neighbours(a, int(at)), _neighbours(b, int(bt)), mma)
+        body(list(range(size)), values, _flipping(a, int(at)), _flipping(b, int(bt)), mma)
         own[:kept] = values
         if not products:
             return
@@ -41,6 +41,10 @@ def multiplying_doubles(body: Callable, size: int, kept: int) -> Callable:
         acc[places] = warp[int(thread.threadIdx.x) % 32][0]
 
     return micro
+
+
+def _flipping(array: np.ndarray, start: int) -> Callable[..., list]:
+    return lambda offset, n, flip=0: _neighbours(array, start ^ flip)(offset, n)
 
 
 def negating(body: Callable, scalar: str, size: int) -> Callable:
