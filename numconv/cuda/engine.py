@@ -11,7 +11,7 @@ from .._problem import Problem
 from .._transposed import Slices
 from .arrays import NUMBA, Given, Library, upload
 from .binding import After, Binding, Bound, Frame, Prepared, Turn
-from .launch import Extent, is_current, on, prepare, recording, wait
+from .launch import Extent, Launch, is_current, on, prepare, recording, wait
 from .places import WIDEST, Place
 from .rearranged import Weights
 from .recent import Recent
@@ -26,12 +26,19 @@ class Ready(NamedTuple):
 
     `maps`: bytes of a place that turns use. `masks`: bits that are not set in addresses of x and results whose elements
     are aligned, -1 where strides are not. `extents`: the bytes before and behind these addresses that belong to arrays.
+    `alone`: all launches, where they need no memory but that of x, a result, weights and bias: pointers by the place of
+    their owner in `OWNERS`.
     """
 
     turns: list[Turn]
     maps: int
     masks: tuple[int, ...]
     extents: tuple[Extent, ...]
+    alone: list[tuple[Launch, tuple[tuple[int, int], ...]]] | None
+
+
+OWNERS = ("", "x", "out", "w", "bias")
+"""Of memory that a call has anyway; "" has address 0."""
 
 
 class Engine:
@@ -69,7 +76,7 @@ class Engine:
         given = {"w" if self._copy is None else "given": weights.given or weights.array, "bias": bias}
         # Nobody else has the memory of those that were copied from the host.
         self._shared = [(whose, place.extent) for whose, place in given.items() if isinstance(place, Place)]
-        self._kind = (device, self.w.address % WIDEST, *strides)
+        self._kind = (device, self.w.address % WIDEST, repr((after, part)), *strides)
         self._ready: Recent = problem.schedules.setdefault("cuda", Recent(KEPT))
 
     def _point(self, w: int, bias: int) -> None:
@@ -105,7 +112,8 @@ class Engine:
             places = [Place.of(given) for given in (x, *outs)]
             turns = self.binding.turns(frame, *places)
             masks, extents = (tuple([getattr(place, what) for place in places]) for what in ("mask", "extent"))
-            found = self._ready[key] = Ready(turns, max(turn.maps for turn in turns), masks, extents)
+            alone = None if self._copy is not None else _alone(turns)
+            found = self._ready[key] = Ready(turns, max(turn.maps for turn in turns), masks, extents, alone)
         return found
 
     def _check_recording(self, stream: int) -> None:
@@ -117,6 +125,9 @@ class Engine:
 
     def touches(self, ready: Ready, x: Given, outs: Sequence[Given]) -> bool:
         """Whether a result may share memory with what is read."""
+        if len(outs) == 1 and not self._shared:  # a plan's
+            (first, last), (low, high) = ready.extents
+            return outs[0].address + low < x.address + last and x.address + first < outs[0].address + high
         read = [(x.address, ready.extents[0]), *((self._bases[whose], extent) for whose, extent in self._shared)]
         return any(
             out.address + low < at + last and at + first < out.address + high
@@ -134,7 +145,11 @@ class Engine:
         if not is_current(self.device):
             with on(self.device):
                 return self._queue(ready, x, outs, stream, library)
-        return self._queue(ready, x, outs, stream, library)
+        if ready.alone is None:
+            return self._queue(ready, x, outs, stream, library)
+        places = (0, x, outs[0], self._bases["w"], self._bases.get("bias", 0))
+        for launch, pointers in ready.alone:
+            launch(stream, [places[whose] + offset for whose, offset in pointers])
 
     def _queue(self, ready: Ready, x: int, outs: Sequence[int], stream: int, library: Library) -> None:
         bases, lent = self._bases.copy(), []
@@ -172,6 +187,21 @@ class Engine:
                 wait(stream, self.device)
             self._packed[bound.key] = found
         return found[1]
+
+
+def _alone(turns: list[Turn]) -> list[tuple[Launch, tuple[tuple[int, int], ...]]] | None:
+    """As `Ready` has it: None where memory is lent or packed, or there are turns."""
+    if len(turns) > 1 or turns[0].maps or turns[0].shifts:
+        return None
+    found = []
+    for bound in turns[0].bounds:
+        if bound.packed or bound.scratch or any(whose not in OWNERS for _, step in bound.steps for whose, _ in step):
+            return None
+        found += [
+            (launch, tuple((OWNERS.index(whose), offset) for whose, offset in pointers))
+            for launch, pointers in bound.steps
+        ]
+    return found
 
 
 def _launch(steps: list[Prepared], bases: dict[str, int], stream: int) -> None:

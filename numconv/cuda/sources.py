@@ -69,6 +69,9 @@ def computed(
     if out is None:
         found: Sequence[Any] = [library.empty(shape, dtype, given.device, stream) for dtype in engine.results]
         targets = [library.describe(array) for array in found]
+    elif not engine.several:
+        found = (out,)
+        targets = [_given_out(engine.name, out, shape, engine.results[0], given.device, engine.argument)]
     else:
         found = outs_of(engine.name, engine.problem, out)
         targets = [
@@ -77,7 +80,10 @@ def computed(
         ]
     if 0 not in shape:
         ready, addresses = engine.ready(frame, given, targets, stream), [target.address for target in targets]
-        if any(at & mask for at, mask in zip((given.address, *addresses), ready.masks, strict=True)):
+        uneven = 0
+        for at, mask in zip((given.address, *addresses), ready.masks, strict=True):
+            uneven |= at & mask
+        if uneven:
             said = f"{engine.name}: {engine.argument} or out"
             raise NotImplementedError(f"{said} is not aligned to its elements; copy it")
         if out is not None and engine.touches(ready, given, targets):
