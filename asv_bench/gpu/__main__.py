@@ -33,7 +33,7 @@ MARKS = "<!-- gpu table: begin -->\n", "<!-- gpu table: end -->\n"
 HERE = "asv_bench.gpu"
 BUDGET = 450
 """Seconds after which nothing more is begun."""
-TESTS, COMPILED, CHECKED, ROW = 150, 60, 40, 14
+TESTS, COMPILED, CHECKED, ROW = 150, 60, 60, 14
 """Seconds that tests, compiling, the sanitizer and a row of the table have at most."""
 STEPS = {
     "copy bandwidth": "measure.copy_bandwidth",
@@ -81,17 +81,29 @@ def about() -> dict[str, Any]:
     from .peers import versions
 
     found = {"python": platform.python_version(), "cpus": os.cpu_count(), **about.about(), **versions()}
+    for name in ("nvvm", "nvJitLink", "nvrtc"):
+        found[name] = library(name)
     query = ["nvidia-smi", "--query-gpu=name,driver_version,clocks.sm,clocks.mem,power.limit", "--format=csv,noheader"]
     if shutil.which(query[0]):
         found["nvidia-smi"] = subprocess.run(query, capture_output=True, text=True, timeout=30).stdout.strip()
     return found
 
 
+def library(name: str) -> str:
+    """Where a library of the toolkit is found."""
+    try:
+        from cuda.pathfinder import load_nvidia_dynamic_lib
+
+        return str(load_nvidia_dynamic_lib(name).abs_path)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}".splitlines()[0][:120]
+
+
 def compile_all(seconds: float, names: list[str]) -> dict[str, Any]:
     """Kernels of all workloads, several at a time; lines of what failed."""
     from .rows import compiled
 
-    workers = max(1, min(8, (os.cpu_count() or 1) // 2))
+    workers = max(1, min(12, (os.cpu_count() or 1) - 2))
     pool = ProcessPoolExecutor(workers, get_context("spawn"))
     end = monotonic() + seconds
     futures = {name: pool.submit(compiled, name) for name in names}

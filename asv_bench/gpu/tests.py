@@ -4,15 +4,17 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from . import outcomes
 
 ROOT = Path(__file__).parents[2]
-WORKERS = 12
-SELECTION = ("stencil.py", "-k", "widths and 17"), ("dense.py", "-k", "several_chains"), ("probes.py",)
-"""Tests for the sanitizer, which is slow: of kernels with shared memory."""
+WORKERS = 14
+SELECTION = "probes", "stencil", "depthwise", "dense", "tensor", "warpgroup", "double"
+CHOSEN = "features or (widths and 17) or pad_value or several_chains or test_half or float16 or test_several_warps"
+"""Tests for the sanitizer, which is slow: of each kernel with shared memory."""
 
 
 def modules() -> list[str]:
@@ -29,19 +31,23 @@ def on_the_gpu(seconds: float, workers: int = 0) -> dict[str, Any]:
 
 
 def checked(seconds: float) -> dict[str, Any]:
-    """What compute-sanitizer finds, by tool and selection; a line where it is missing or does not work."""
+    """What compute-sanitizer finds, both tools at once; a line where it is missing or does not work."""
     tool = shutil.which("compute-sanitizer") or shutil.which("/usr/local/cuda/bin/compute-sanitizer")
     if tool is None:
         return {"missing": "compute-sanitizer is not installed"}
-    found, each = {}, seconds / (2 * len(SELECTION))
-    for what in ("memcheck", "racecheck"):
-        for module, *options in SELECTION:
-            command = [tool, "--tool", what, "--error-exitcode", "9", "--target-processes", "all", sys.executable]
-            command += ["-m", "pytest", "-q", "-W", "default", "-n", "0", f"tests/cuda/{module}", *options]
-            code, lines = _run(command, each, {})
-            told = [line for line in lines if "SUMMARY" in line or "passed" in line or "failed" in line]
-            found[f"{what} {module}"] = f"exit status {code}: " + " | ".join(told[-3:] or lines[-2:])
-    return found
+    parts = [f"tests/cuda/{module}.py" for module in SELECTION]
+
+    def check(what: str) -> str:
+        command = [tool, "--tool", what, "--error-exitcode", "9", "--target-processes", "all", sys.executable]
+        command += ["-m", "pytest", "-q", "-W", "default", "-n", "0", *parts, "-k", CHOSEN]
+        code, lines = _run(command, seconds, {})
+        told = [line for line in lines if "SUMMARY" in line or "passed" in line or "failed" in line]
+        first = next((line for line in lines if "Invalid" in line or "hazard" in line.lower()), "")
+        return f"exit status {code}: " + " | ".join([*(told[-3:] or lines[-2:]), first])
+
+    kinds = ("memcheck", "racecheck")
+    with ThreadPoolExecutor(len(kinds)) as pool:
+        return dict(zip(kinds, pool.map(check, kinds), strict=True))
 
 
 def _outcomes(arguments: list[str], seconds: float) -> dict[str, Any]:
