@@ -190,6 +190,8 @@ def main(arguments: list[str] | None = None) -> int:
         print("asv_bench.gpu: NUMBA_ENABLE_CUDASIM is set; the simulator's times mean nothing")
         return 2
     os.environ.setdefault("NUMCONV_CUDA_UNTESTED", "1")
+    if Path("/usr/local/cuda").exists():  # where toolkits are that wheels do not bring
+        os.environ.setdefault("CUDA_HOME", "/usr/local/cuda")
     if reason := extra.trouble():
         print(f"asv_bench.gpu: no GPU can be used: {reason}")
         return 2

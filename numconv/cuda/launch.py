@@ -113,6 +113,8 @@ def recording(stream: int, device: int) -> bool:
 
     with on(device):
         error, status = driver.cuStreamIsCapturing(stream)
+    if error == driver.CUresult.CUDA_ERROR_STREAM_CAPTURE_IMPLICIT:  # another stream's, which the default one joins
+        return True
     return error == driver.CUresult.CUDA_SUCCESS and int(status) != 0
 
 
