@@ -39,12 +39,20 @@ its stages. Estimates: they order tiles, no more."""
 
 
 class Layout(NamedTuple):
-    """How x lies: pieces of a part of a pixel's group; steps in pieces of samples, planes, rows, columns, groups."""
+    """How x lies: pixels of `parts` parts a group, of `each` pieces.
+
+    `steps`, in pieces, are those of samples, planes, rows, columns and groups. A sample is `size` pixels, of which the
+    first `los` of each axis lie before it. Zeros behind a row are those before the next one, as far as that is
+    possible; `tail` pixels follow the last sample. Windows begin at pixel `start`.
+    """
 
     kind: str
     parts: int
     each: int
     size: tuple[int, int, int]
+    los: tuple[int, int, int]
+    start: int
+    tail: int
     steps: tuple[int, int, int, int, int]
     in_place: bool
 
@@ -62,15 +70,25 @@ def layout_of(problem: Problem, x: Place) -> Layout:
     parts = 2 if problem.precision == "3xtf32" and kind == "tf32" else 1
     each = -(-problem.group_channels // pieces_of(kind))
     spans = zip(problem.out_spatial, problem.stride, problem.kernel, problem.dilation, strict=True)
-    D, H, W = ((n - 1) * s + (k - 1) * d + 1 for n, s, k, d in spans)
+    reach = [(n - 1) * s + (k - 1) * d for n, s, k, d in spans]
     whole = problem.group_channels % pieces_of(kind) == 0 and x.together(4) == 8
     if kind == "f16" and whole and not any(map(any, problem.pads)):
         n, d, h, w, _ = (step // 8 for step in x.steps)
-        return Layout(kind, 1, each, (D, H, W), (n, d, h, w, each), True)
-    pixel = problem.groups * each * parts
-    return Layout(
-        kind, parts, each, (D, H, W), (D * H * W * pixel, H * W * pixel, W * pixel, pixel, each * parts), False
-    )
+        D, H, W = (far + 1 for far in reach)
+        return Layout(kind, 1, each, (D, H, W), (0, 0, 0), 0, 0, (n, d, h, w, each), True)
+    (D, d0, d1), (H, h0, h1), (W, w0, w1) = (_axis(problem, axis, far + 1) for axis, far in enumerate(reach))
+    pixel, start = problem.groups * each * parts, ((d0 - d1) * H + h0 - h1) * W + w0 - w1
+    last = start + (reach[0] * H + reach[1]) * W + reach[2]
+    steps = (D * H * W * pixel, H * W * pixel, W * pixel, pixel, each * parts)
+    return Layout(kind, parts, each, (D, H, W), (d0, h0, w0), start, max(0, last + 1 - D * H * W), steps, False)
+
+
+def _axis(problem: Problem, axis: int, needed: int) -> tuple[int, int, int]:
+    """(pixels from one row to the next, how many of them lie before the samples, how many of these windows see)."""
+    (lo, hi), size = problem.pads[axis], problem.spatial[axis]
+    if problem.pad_mode != "constant" or min(lo, hi) > (problem.kernel[axis] - 1) * problem.dilation[axis]:
+        return needed, lo, lo
+    return size + max(lo, hi), max(lo, hi), lo
 
 
 def tile_of(problem: Problem, layout: Layout, samples: int, shared: bool) -> Tile:
@@ -130,7 +148,7 @@ def pieces_and_places(
         kd, kh, kw, j = (np.append(axis, np.zeros(-len(j) % 8, int) + last) for axis, last in
                          ((kd, 0), (kh, 0), (kw, 0), (j, each)))  # fmt: skip
     (dD, dH, dW), (_, d, h, w, _) = problem.dilation, layout.steps
-    shown = kd * dD * d + kh * dH * h + (kw * dW * w if tile.taps == 1 else 0) + j
+    shown = layout.start * w + kd * dD * d + kh * dH * h + (kw * dW * w if tile.taps == 1 else 0) + j
     pieces = np.where(j < each, shown, -1).reshape(-1, tile.taps, 8)[:, 0]
     places = kd * w_steps[0] + kh * w_steps[1] + kw * w_steps[2] + j * piece * w_steps[3]
     counts = np.clip(problem.group_channels - j * piece, 0, piece)
@@ -185,7 +203,7 @@ class Products:
         layout, part, tile = plan_of(problem, places["x"], self.shared)
         samples, across = places["x"].view.shape[0], -(-problem.group_filters // tile.filters)
         packed = problem.groups * across * _stages(problem, layout, tile) * layout.parts * tile.filters * ROW
-        scratch = 0 if layout.in_place else part * layout.steps[0] * 16
+        scratch = 0 if layout.in_place else (part * layout.steps[0] + layout.tail * layout.steps[3]) * 16
         places = places | {"packed": Place.room((packed,), "uint8"), "scratch": Place.room((scratch,), "uint8")}
         steps = []
         for first in range(0, samples, part):
@@ -207,16 +225,16 @@ def _packing(problem: Problem, places: dict[str, Place], layout: Layout, tile: T
 def _laying(problem: Problem, places: dict[str, Place], layout: Layout, first: int, count: int) -> Step:
     x, (D, H, W) = places["x"], layout.size
     piece, pieces = pieces_of(layout.kind), problem.groups * layout.each
-    total = count * D * H * W * pieces
+    pixels = count * D * H * W + layout.tail
+    total = -(-pixels // W) * W * pieces
     lanes = min(16 // x.view.itemsize, piece)
     whole = problem.group_channels % piece == 0 and x.together(4) >= lanes
     vector = problem.x_dtype in (np.float32, np.float16) and whole
-    los = [lo for lo, _ in problem.pads]
     starts = np.cumsum([lo + hi for lo, hi in problem.pads]).tolist()
     borders = generic.has_borders(problem)
     numbers = (
-        total, D, H, W, pieces * layout.parts, layout.each, problem.group_channels, *los, *problem.spatial, *starts[:2],
-        *x.steps, first * x.steps[0], pieces,
+        total, D, H, W, pieces * layout.parts, layout.each, problem.group_channels, *layout.los, *problem.spatial,
+        *starts[:2], *x.steps, first * x.steps[0], pieces, pixels,
     )  # fmt: skip
     assert len(numbers) == X_NUMBERS
     fast = x.steps[4] <= x.steps[3]
@@ -242,7 +260,7 @@ def _multiplying(
         _stages(problem, layout, tile), across, positions + (tile.taps - 1) * tile.shift, *sizes,
         problem.group_filters, layout.steps[0],
         *strides, layout.steps[4], *out.steps, bias.steps[0] if bias else 0, first * out.steps[0], layout.each,
-        *problem.out_spatial,
+        *problem.out_spatial, positions,
     )  # fmt: skip
     blocks = -(-positions // tile.pixels) * across
     job = Job("warpgroup.make", parameters, (blocks, problem.groups, 1), (numbers, generic.reals(problem)))

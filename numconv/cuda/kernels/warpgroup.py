@@ -47,7 +47,7 @@ from .finish import activating, adding, converting
 from .kernel import Kernel
 from .warpgroup_tile import ROW, Tile
 
-NUMBERS = 23
+NUMBERS = 24
 
 
 def make(
@@ -198,7 +198,7 @@ def _beginning(tile: Tile) -> Any:
 
     def each(origins: Any, t: Any, p0: Any, g: Any, numbers: Any) -> None:
         for i in range(t, ROWS, THREADS):
-            n, d, h, v, _ = locate(p0 + i, numbers)
+            n, d, h, v = locate(p0 + i, numbers)
             origin = n * numbers[7] + d * numbers[8] + h * numbers[9] + v * numbers[10] + g * numbers[11]
             put(origins, int32(i), int32(origin))
 
@@ -218,9 +218,9 @@ def _preparing(bias: str, tile: Tile) -> Any:
 
     def prepare(where: Any, biases: Any, bias: Any, t: Any, p0: Any, g: Any, f0: Any, numbers: Any) -> None:
         for i in range(t, PIXELS, THREADS):
-            n, d, h, v, valid = locate(p0 + i, numbers)
+            n, d, h, v = locate(p0 + i, numbers)
             place = n * numbers[12] + d * numbers[13] + h * numbers[14] + v * numbers[15] + numbers[18]
-            valid = valid and d < numbers[20] and h < numbers[21] and v < numbers[22]
+            valid = p0 + i < numbers[23] and d < numbers[20] and h < numbers[21] and v < numbers[22]
             put_where(where, int32(i), place if valid else int64(-1))
         for i in range(t, FILTERS, THREADS):
             total = kind(-0.0)
@@ -232,17 +232,16 @@ def _preparing(bias: str, tile: Tile) -> Any:
 
 
 def _locating() -> Any:
-    """(sample, plane, row, column, whether there is such a pixel)."""
+    """(sample, plane, row, column) of a pixel; of the first one where there is none."""
     divide, int32 = ops.divide, np.int32
 
     def locate(pixel: Any, numbers: Any) -> Any:
-        valid = pixel < numbers[2]
-        rest = int32(pixel) if valid else int32(0)
+        rest = int32(pixel) if pixel < numbers[2] else int32(0)
         row = divide(rest, int32(numbers[5]))
         plane = divide(row, int32(numbers[4]))
         n = divide(plane, int32(numbers[3]))
         d, h = int32(plane - n * int32(numbers[3])), int32(row - plane * int32(numbers[4]))
-        return n, d, h, int32(rest - row * int32(numbers[5])), valid
+        return n, d, h, int32(rest - row * int32(numbers[5]))
 
     return ops.device(locate)
 

@@ -1,6 +1,6 @@
 """Operands of `warpgroup` made ready: both in pieces of 16 bytes, channels of one tap that lie side by side.
 
-    x   [N][PD][PH][PW][G][part][piece]            all samples that windows see, borders included
+    x   [N][D][H][W][G][part][piece]               all samples that windows see, with what lies beyond the border
     w   [G][block][stage][part][filter][piece]     of a block's filters; zeros where there is no channel or filter
 
 A piece holds 8 values of 16 bits or 4 of tf32; channels of a group are filled up with zeros to whole pieces. `parts` is
@@ -23,7 +23,7 @@ from .borders import sampling
 from .kernel import Kernel
 
 THREADS = 256
-X_NUMBERS = 22
+X_NUMBERS = 23
 
 
 def pieces_of(kind: str) -> int:
@@ -44,11 +44,11 @@ def lay(
     def lay(x: Any, room: Any, table: Any, numbers: Any, reals: Any) -> None:
         values = cuda.local.array(PIECE, kind_of)
         number = int32(cuda.blockIdx.x) * T + int32(cuda.threadIdx.x)
-        if number < numbers[0]:
-            n, d, h, v, piece = locate(int32(number), numbers)
+        n, d, h, v, piece = locate(int32(number), numbers)
+        pixel = ((int64(n) * numbers[1] + d) * numbers[2] + h) * numbers[3] + v
+        if number < numbers[0] and pixel < numbers[22]:
             g = divide(piece, int32(numbers[5]))
             c = int32((piece - g * int32(numbers[5])) * PIECE)
-            pixel = ((int64(n) * numbers[1] + d) * numbers[2] + h) * numbers[3] + v
             line = sample(int64(d) - numbers[7], numbers[10], numbers[7], table, int64(0))
             row = sample(int64(h) - numbers[8], numbers[11], numbers[8], table, numbers[13])
             column = sample(int64(v) - numbers[9], numbers[12], numbers[9], table, numbers[14])

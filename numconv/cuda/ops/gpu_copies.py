@@ -72,7 +72,8 @@ def _statement(text: str) -> Any:
     def statement(typing: Any) -> tuple:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             function = ir.FunctionType(ir.VoidType(), [])
-            builder.call(ir.InlineAsm(function, text, "~{memory}", side_effect=True), [])
+            assembly = ir.InlineAsm(function, text, "~{memory}", side_effect=True)
+            builder.call(assembly, [], attrs=("convergent",))
             return context.get_dummy_value()
 
         return types.void(), generate

@@ -223,4 +223,6 @@ def _say(builder: Any, text: str) -> None:
 
 
 def _call(builder: Any, function: Any, text: str, constraints: str, args: list, effects: bool = True) -> Any:
-    return builder.call(ir.InlineAsm(function, text, constraints, side_effect=effects), args)
+    """What has effects is done by all threads of a warp together: not to be moved to where some of them are not."""
+    attributes = ("convergent",) if effects else ()
+    return builder.call(ir.InlineAsm(function, text, constraints, side_effect=effects), args, attrs=attributes)
