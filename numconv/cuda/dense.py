@@ -53,6 +53,11 @@ def refusal(problem: Problem, x: Place, out: Place) -> str:
     return ""
 
 
+def features(problem: Problem) -> tuple[str, ...]:
+    """What is tried of a device before."""
+    return ("copies",)
+
+
 def choice(problem: Problem, x: Place, out: Place) -> Choice:
     """For arrays as they lie in memory."""
     item_bytes = problem.compute.itemsize
@@ -133,7 +138,7 @@ def tables(problem: Problem, places: dict[str, Place]) -> dict[str, np.ndarray]:
     """Borders, steps, and the places of weights."""
     found = choice(problem, places["x"], places["out"])
     taps, w_steps = taps_of(problem, found.tile.depth), places["w"].steps
-    weights = np.where(taps[:, 3] < 0, -1, taps @ np.array(w_steps[:4]))
+    weights = np.where(taps[:, 3] < 0, dense_steps.NOWHERE, taps @ np.array(w_steps[:4]))
     steps = steps_of(problem, places["x"].steps, found)
     return generic.tables(problem, places) | {"steps": steps, "weights": weights.astype(np.int64)}
 

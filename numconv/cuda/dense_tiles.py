@@ -13,7 +13,7 @@ TILES = ((128, 128), (64, 128), (128, 64), (64, 64), (32, 128), (32, 64))
 """Filters and pixels."""
 BUSY = (0.7, 0.85, 0.9, 0.93)
 """Share of the clocks in which one of 1, 2, 3, 4 warps has an instruction to issue."""
-FIXED, LAUNCH = 900, 4000
+FIXED, LAUNCH = 1000, 4000
 """Instructions of a thread before and behind its stages; clocks of another kernel."""
 LEVEL_TWO, SCRATCH_BYTES = 20, 64 << 20
 """Bytes in a clock from the second level of caches to a multiprocessor; what sums of chains may take up."""

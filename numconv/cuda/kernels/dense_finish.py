@@ -17,10 +17,9 @@ from .finish import activating, adding, converting
 
 def finishing(bias: str, compute: str, result: str, activation: str, overflow: str, vector: str, tile: Tile) -> Any:
     """`vector`: whether neighbouring "filters" or "pixels" are stored 16 bytes at a time, or neither."""
-    finished = _finished(bias, compute, activation)
     if vector:
-        return _by_vectors(finished, compute, vector == "filters", tile)
-    return _one_by_one(finished, compute, result, overflow, tile)
+        return _by_vectors(bias, compute, activation, vector == "filters", tile)
+    return _one_by_one(_finished(bias, compute, activation), compute, result, overflow, tile)
 
 
 def _finished(bias: str, compute: str, activation: str) -> Any:
@@ -105,42 +104,71 @@ def _one_by_one(finished: Any, compute: str, result: str, overflow: str, tile: T
     return ops.device(finish)
 
 
-def _by_vectors(finished: Any, compute: str, filters: bool, tile: Tile) -> Any:
+def _by_vectors(bias: str, compute: str, activation: str, filters: bool, tile: Tile) -> Any:
     """Neighbours along filters, or pixels, at once: they exist all or not at all."""
-    of_thread, sum_of, look = _of_thread(tile), _sum_of(compute, tile), ops.taking("int64")
-    V, FILTERS, divide, int32 = tile.vector, filters, ops.divide, np.int32
-    store = ops.saving(compute, V)
+    V, T, PIXELS_FAST = tile.vector, tile.threads, tile.pixels_fast
+    take = ops.picking(compute, V, 1 if filters != tile.pixels_fast else EACH * T)
+    save, look, of_thread, int32 = ops.saving(compute, V), ops.taking("int64"), _of_thread(tile), np.int32
+    I, J = (1, V) if filters else (V, 1)
+    fetch, finished = _biases(bias, compute, J, V), _all_of(activating(compute, activation), bool(bias), V)
 
-    def one(totals: Any, bias: Any, t: Any, i: Any, j: Any, filter: Any, numbers: Any, reals: Any) -> Any:
-        return finished(sum_of(totals, t, i, j), bias, filter, numbers, reals)
+    def finish(totals: Any, where: Any, bias: Any, out: Any, t: Any, g: Any, f0: Any, numbers: Any, reals: Any) -> None:
+        for j in range(0, EACH, J):
+            _, column = of_thread(t, int32(0), int32(j))
+            f = int32(f0 + column)
+            if f < numbers[7]:
+                filter = g * numbers[7] + f
+                biases, line = fetch(bias, filter, numbers), filter * numbers[38]
+                for i in range(0, EACH, I):
+                    pixel, _ = of_thread(t, int32(i), int32(0))
+                    at = look(where, pixel)
+                    if at >= 0:
+                        e = int32(j * EACH + i if PIXELS_FAST else i * EACH + j)
+                        sums = take(totals, int32((e & -V) * T + t * V + (e & (V - 1))))
+                        save(out, at + line, finished(sums, biases, reals))
+
+    return ops.device(finish)
+
+
+def _biases(bias: str, compute: str, filters: int, n: int) -> Any:
+    """fetch(bias, filter, numbers): those of n sums, of one filter or of neighbours."""
+    load, kind, STEP = ops.reader(bias or compute, compute), getattr(np, compute), int(filters > 1)
+
+    def two_zeros(bias: Any, filter: Any, numbers: Any) -> Any:
+        return kind(0), kind(0)
+
+    def four_zeros(bias: Any, filter: Any, numbers: Any) -> Any:
+        return kind(0), kind(0), kind(0), kind(0)
+
+    def two(bias: Any, filter: Any, numbers: Any) -> Any:
+        return load(bias, filter * numbers[33]), load(bias, (filter + STEP) * numbers[33])
+
+    def four(bias: Any, filter: Any, numbers: Any) -> Any:
+        return (
+            load(bias, filter * numbers[33]), load(bias, (filter + STEP) * numbers[33]),
+            load(bias, (filter + 2 * STEP) * numbers[33]), load(bias, (filter + 3 * STEP) * numbers[33]),
+        )  # fmt: skip
+
+    found = {(True, 2): two, (True, 4): four, (False, 2): two_zeros, (False, 4): four_zeros}
+    return ops.device(found[bool(bias), n])
+
+
+def _all_of(activate: Any, biased: bool, n: int) -> Any:
+    """finished(sums, biases, reals), both tuples of n."""
+    BIASED = biased
+
+    def one(total: Any, bias: Any, slope: Any) -> Any:
+        return activate(total + bias if BIASED else total, slope)
 
     one = ops.device(one)
 
-    def finish(totals: Any, where: Any, bias: Any, out: Any, t: Any, g: Any, f0: Any, numbers: Any, reals: Any) -> None:
-        for e in range(0, SUMS, V):
-            line = divide(int32(e), int32(EACH))
-            along = int32(e - line * EACH)
-            i, j = (line, along) if FILTERS else (along, line)
-            pixel, column = of_thread(t, i, j)
-            at, f = look(where, pixel), int32(f0 + column)
-            if at >= 0 and f < numbers[7]:
-                filter = g * numbers[7] + f
-                store(out, at + filter * numbers[38], values(totals, bias, t, i, j, filter, numbers, reals))
+    def two(sums: Any, biases: Any, reals: Any) -> Any:
+        return one(sums[0], biases[0], reals[2]), one(sums[1], biases[1], reals[2])
 
-    def four(totals: Any, bias: Any, t: Any, i: Any, j: Any, filter: Any, numbers: Any, reals: Any) -> Any:
+    def four(sums: Any, biases: Any, reals: Any) -> Any:
         return (
-            one(totals, bias, t, i, j, filter, numbers, reals),
-            one(totals, bias, t, int32(i + DI), int32(j + DJ), filter + DJ, numbers, reals),
-            one(totals, bias, t, int32(i + 2 * DI), int32(j + 2 * DJ), filter + 2 * DJ, numbers, reals),
-            one(totals, bias, t, int32(i + 3 * DI), int32(j + 3 * DJ), filter + 3 * DJ, numbers, reals),
-        )
+            one(sums[0], biases[0], reals[2]), one(sums[1], biases[1], reals[2]),
+            one(sums[2], biases[2], reals[2]), one(sums[3], biases[3], reals[2]),
+        )  # fmt: skip
 
-    def two(totals: Any, bias: Any, t: Any, i: Any, j: Any, filter: Any, numbers: Any, reals: Any) -> Any:
-        return (
-            one(totals, bias, t, i, j, filter, numbers, reals),
-            one(totals, bias, t, int32(i + DI), int32(j + DJ), filter + DJ, numbers, reals),
-        )
-
-    DI, DJ = (0, 1) if filters else (1, 0)
-    values = ops.device(four if V == 4 else two)
-    return ops.device(finish)
+    return ops.device(four if n == 4 else two)

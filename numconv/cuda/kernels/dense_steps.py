@@ -13,15 +13,17 @@ from .kernel import Kernel
 
 THREADS, EACH = 256, 16
 """Of a block; weights of a thread."""
+NOWHERE = -(2**62)
+"""Instead of the place of a weight, which may be negative."""
 
 
 def pack(w: str, compute: str, BF: int, threads: int) -> Kernel:
     """[group][tile of filters][row][BF]: -0.0 for filters that do not exist, and in rows that fill chains.
 
-    `places`: where the weights of each row lie, or -1.
+    `places`: where the weights of each row lie, or NOWHERE.
     """
     load, look, store = ops.reader(w, compute), ops.looking("int64", 1), ops.writer(compute, compute)
-    divide, kind, int32, THREADS = ops.divide, getattr(np, compute), np.int32, threads
+    divide, kind, int32, THREADS, EMPTY = ops.divide, getattr(np, compute), np.int32, threads, NOWHERE
 
     def pack(w: Any, packed: Any, places: Any, numbers: Any) -> None:
         tile, t = int32(cuda.blockIdx.y), int32(cuda.threadIdx.x)
@@ -33,7 +35,7 @@ def pack(w: str, compute: str, BF: int, threads: int) -> Kernel:
             if row < numbers[0]:
                 f = int32(f0 + at - row * BF)
                 place = look(places, row)[0]
-                there = f < numbers[2] and place >= 0
+                there = f < numbers[2] and place != EMPTY
                 value = load(w, place + (g * numbers[2] + f) * numbers[3]) if there else kind(-0.0)
                 store(packed, (tile * numbers[0] + row) * BF + f - f0, value)
 

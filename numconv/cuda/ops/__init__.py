@@ -35,6 +35,7 @@ elements. All that is compiled into one kernel is specialised by these factories
     saving(storage, n)                save(pointer, offset, tuple), in one store
     laying(scalar, n, pitch)          lay(array, at, acc): n accumulators, 16 bytes at a time, those `pitch` apart
     heaping(scalar, n, pitch)         the same, added to what lies there
+    picking(scalar, n, pitch)         take(array, at): a tuple of n elements `pitch` apart, of neighbours in one load
     waiting(groups)                   wait(): until all but the last groups of copies of this thread are there
     copying_rows(storage, n, count, pitch)
                                       copy(array, at, pointer, offset, plane, there): `count` of these, places apart

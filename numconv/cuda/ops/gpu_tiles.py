@@ -107,6 +107,28 @@ def heaping(scalar: str, n: int, pitch: int) -> Any:
     return _between(scalar, n, pitch, True)
 
 
+def picking(scalar: str, n: int, pitch: int) -> Any:
+    """A tuple of n elements `pitch` apart; neighbours, aligned to all of them, in one load."""
+    kind = numba_type(scalar)
+
+    @intrinsic
+    def take(typing: Any, array: Any, at: Any) -> tuple:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            data = context.make_array(array)(context, builder, value=args[0]).data
+            data = builder.gep(data, [builder.sext(args[1], _INT64)])
+            if pitch == 1:
+                together = builder.load(_vector(builder, data, n))
+                together.align = n * kind.bitwidth // 8
+                values = _lanes(builder, together, n)
+            else:
+                values = [builder.load(builder.gep(data, [ir.Constant(_INT64, i * pitch)])) for i in range(n)]
+            return context.make_tuple(builder, signature.return_type, values)
+
+        return types.UniTuple(kind, n)(array, types.int32), generate
+
+    return take
+
+
 def _between(scalar: str, n: int, pitch: int, added: bool) -> Any:
     kind = numba_type(scalar)
     lanes = 128 // kind.bitwidth

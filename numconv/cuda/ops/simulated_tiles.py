@@ -84,6 +84,17 @@ def heaping(scalar: str, n: int, pitch: int) -> Callable:
     return add
 
 
+def picking(scalar: str, n: int, pitch: int) -> Callable:
+    """Aligned where they are neighbours."""
+
+    def take(array: np.ndarray, at: int) -> tuple:
+        if at < 0 or at + (n - 1) * pitch >= len(array) or (pitch == 1 and at % n):
+            raise IndexError(at)
+        return tuple(array[at : at + n * pitch : pitch])
+
+    return take
+
+
 def _pieces(array: np.ndarray, at: int, acc: np.ndarray, pitch: int) -> list[tuple[Any, Any]]:
     lanes = 16 // acc.itemsize
     if at % lanes or pitch % lanes or at < 0 or at + (len(acc) // lanes - 1) * pitch + lanes > len(array):
