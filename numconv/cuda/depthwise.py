@@ -131,20 +131,12 @@ def launches(problem: Problem, places: dict[str, Place]) -> Launches:
     shape, borders = shape_of(problem, x, out), generic.has_borders(problem)
     parameters = (
         problem.x_dtype.name, problem.w_dtype.name, bias.view.dtype.name if bias else "", problem.compute.name,
-        problem.result.name, problem.activation, problem.overflow, border(problem), *shape,
+        problem.result.name, problem.activation, problem.overflow, generic.border(problem), *shape,
     )  # fmt: skip
     numbers = _numbers(problem, shape, places)
     grid = (-(-numbers[1] // (shape.T // shape.LC)), -(-problem.filters // (shape.VEC * shape.LC)), 1)
     pointers = ("x", "w", "bias" if bias else "w", "out", "table" if borders else "w")
     return Launches.of(Job("depthwise.make", parameters, grid, (numbers, generic.reals(problem))), pointers, places)
-
-
-def border(problem: Problem) -> str:
-    """What padding shows."""
-    if generic.has_borders(problem):
-        return "table"
-    value = generic.reals(problem)[0]
-    return "zeros" if value == 0 and not np.signbit(value) else "value"
 
 
 def _numbers(problem: Problem, shape: Depthwise, places: dict[str, Place]) -> tuple[int, ...]:

@@ -52,6 +52,14 @@ def has_borders(problem: Problem) -> bool:
     return problem.pad_mode != "constant" and any(map(any, problem.pads))
 
 
+def border(problem: Problem) -> str:
+    """What padding shows."""
+    if has_borders(problem):
+        return "table"
+    value = reals(problem)[0]
+    return "zeros" if value == 0 and not np.signbit(value) else "value"
+
+
 def reals(problem: Problem) -> tuple[float, float, float]:
     """(pad value, its imaginary part, slope): the pad value as x's type holds it and the computation takes it."""
     value: Any = problem.pad_value

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from math import prod
+from collections.abc import Callable
 
 import numpy as np
 
-from .._problem import Problem
+from .._problem import KC, Problem
 from . import generic
-from .kernels.shapes import Stencil
+from .kernels.shapes import CHUNK, CHUNKS, ROWS, UNROLLED, Stencil
 from .launch import Job, Launches
-from .places import Place
+from .places import WIDEST, Place
 
 THREADS = 128
-MOST_CHANNELS, MOST_TAPS, MOST_WORDS = 4, 64, 96
-"""Of a group; of a filter, channels included; of the input that a thread keeps of a row."""
+MOST_CHANNELS, MOST_TAPS, MOST_ROW, MOST_LONG = 4, 64, 128, 1024
+"""Channels of a group; taps of a filter, channels included, without a loop; of a row; of the only row, in chunks."""
+MANY_TAPS = 16
+"""Of a row, from which a thread has most columns."""
+TALL_TAPS = 25
+"""From which a thread has eight rows: these take as many loads of the window as products of 6 taps."""
+FEW_FILTERS = 8
+"""From which many taps are the work of `dense`."""
+MOST_WORDS = 112
+"""Of the input that a thread keeps of a row."""
 MOST_BYTES = 48 << 10
 """Shared memory that a block can have without asking."""
 
@@ -25,15 +33,17 @@ def refusal(problem: Problem, x: Place, out: Place) -> str:
         return "only real sums"
     if problem.kernel[0] > 1 or problem.out_spatial[0] > 1:
         return "only one and two dimensions"
-    if problem.group_channels > MOST_CHANNELS or prod(problem.kernel) * problem.group_channels > MOST_TAPS:
-        return f"only filters of {MOST_CHANNELS} channels and {MOST_TAPS} taps"
     if problem.filters > 1 and out.steps[4] < out.steps[3]:
         return "only results whose neighbours in memory are pixels"
-    shape = shape_of(problem)
+    if reason := _too_many(problem):
+        return reason
+    shape = shape_of(problem, x, out)
     if shape.window * problem.group_channels > MOST_WORDS:
         return "only windows that registers hold"
     if shape.words() * problem.compute.itemsize > MOST_BYTES:
         return "only tiles that shared memory holds"
+    if -(-problem.group_filters // shape.FB) * problem.groups > generic.MOST:
+        return "only grids that there are"
     steps = (
         *problem.spatial,
         *(lo + hi for lo, hi in problem.pads),
@@ -43,22 +53,73 @@ def refusal(problem: Problem, x: Place, out: Place) -> str:
     return "only strides below 2**31 elements" if max(steps) >= 2**31 else ""
 
 
-def shape_of(problem: Problem) -> Stencil:
-    """The tile: as wide as a row of the result, up to 64 columns; signals 1024."""
+def _too_many(problem: Problem) -> str:
+    """Why there are too many taps, if there are."""
+    (_, KH, KW), C = problem.kernel, problem.group_channels
+    if C > MOST_CHANNELS:
+        return f"only filters of {MOST_CHANNELS} channels"
+    if KH * KW * C <= MOST_TAPS:
+        return ""
+    if problem.group_filters >= FEW_FILTERS:
+        return f"only filters of {MOST_TAPS} taps in groups of {FEW_FILTERS}"
+    if KH > 1:
+        return f"only filters of {MOST_ROW} taps in a row" if KW * C > MOST_ROW else ""
+    most = MOST_LONG if C == 1 else KC // C
+    return "" if most >= KW else f"only filters of {most} taps"
+
+
+def shape_of(problem: Problem, x: Place, out: Place) -> Stencil:
+    """The tile: as wide as a row of the result, up to 64 columns; signals 2048."""
     (_, KH, KW), (_, sH, sW), (_, dH, dW) = problem.kernel, problem.stride, problem.dilation
-    _, OH, OW = problem.out_spatial
-    filters = problem.group_filters
+    (_, OH, OW), filters, C = problem.out_spatial, problem.group_filters, problem.group_channels
     RF = 4 if filters >= 4 else 2 if filters > 1 else 1
     FB = min(-(-filters // RF) * RF, 32)
-    LX = 1
-    while LX * 8 < OW and (THREADS if OH == 1 else 8) > LX:
-        LX *= 2
-    tall = -(-OH // (THREADS // LX))
-    RH = 1 if RF > 2 else min(4 // RF, 4 if tall > 2 else tall)
-    shape = Stencil(KH, KW, sH, sW, dH, dW, problem.group_channels, FB, RF, RH, LX, THREADS)
-    while shape.words() * problem.compute.itemsize > MOST_BYTES and (shape.RH > 1 or shape.T > 32):
+    unrolled = (MOST_TAPS if KH > 1 else CHUNK) >= KH * KW * C
+    walk = UNROLLED if unrolled else ROWS if KH > 1 else CHUNKS
+    Q = WIDEST // problem.compute.itemsize
+    V, VO = (min(Q, place.together(3)) for place in (x, out))
+    off = -problem.pads[2][0] % Q if V > 1 else 0
+    ragged = int(V > 1 and (problem.spatial[2] % V > 0 or generic.has_borders(problem)))
+
+    def shaped(RUN: int) -> Stencil:
+        LX, T = 1, THREADS
+        while LX * RUN < OW and (THREADS if OH == 1 else 64 // RUN) > LX:
+            LX *= 2
+        if OH == 1:
+            T = LX = min(max(LX, 32), THREADS)
+        tall = -(-OH // (T // LX))
+        RH = 1 if RF > 2 else min((2 if walk == ROWS else 4) // RF, 4 if tall > 2 else tall)
+        if RH == 4 and tall > 4 and KH * KW * C >= TALL_TAPS and sH == dH == 1:
+            RH, T = 8, T // 2
+        return Stencil(
+            KH, KW, sH, sW, dH, dW, C, FB, RF, RH, RUN, LX, T, Q, V, VO, off, walk, _limit(problem), ragged
+        )  # fmt: skip
+
+    return _fitting(shaped(_run(problem, RF, walk, shaped)), OH, problem.compute.itemsize)
+
+
+def _run(problem: Problem, RF: int, walk: int, shaped: Callable[[int], Stencil]) -> int:
+    """Columns of a thread: the more, the more taps there are to a sample that is read."""
+    (_, KH, KW), C = problem.kernel, problem.group_channels
+    if RF > 1 or problem.stride[2] > 1 or (problem.out_spatial[1] > 1 and walk != ROWS):
+        return 8
+    most = 32 if KH == 1 and KW >= MANY_TAPS else 16
+    return next((run for run in (32, 16) if run <= most and shaped(run).window * C <= MOST_WORDS), 8)
+
+
+def _fitting(shape: Stencil, OH: int, item_bytes: int) -> Stencil:
+    """With fewer threads where there are fewer rows, and with fewer rows where shared memory is too small."""
+    while shape.T > 32 and shape.T // 2 // shape.LX * shape.RH >= OH > 1:
+        shape = _halved(shape)
+    while shape.words() * item_bytes > MOST_BYTES and (shape.RH > 1 or shape.T > 32):
         shape = shape._replace(RH=shape.RH // 2) if shape.RH > 1 else _halved(shape)
     return shape
+
+
+def _limit(problem: Problem) -> int:
+    """Steps of a chain, 0 for the only one: of whole rows, or of a part of the only row, which is of one channel."""
+    chains = problem.chains()
+    return 0 if len(chains) == 1 else KC if problem.kernel[1] > 1 else chains[0][3]
 
 
 def _halved(shape: Stencil) -> Stencil:
@@ -74,13 +135,13 @@ def tables(problem: Problem, places: dict[str, Place]) -> dict[str, np.ndarray]:
 def launches(problem: Problem, places: dict[str, Place]) -> Launches:
     """As those of `generic`."""
     x, bias = places["x"], places.get("bias")
-    shape = shape_of(problem)
+    shape = shape_of(problem, x, places["out"])
     _, OH, OW = problem.out_spatial
     parameters = (
         problem.x_dtype.name, problem.w_dtype.name, bias.view.dtype.name if bias else "", problem.compute.name,
-        problem.result.name, problem.activation, problem.overflow, generic.has_borders(problem), *shape,
+        problem.result.name, problem.activation, problem.overflow, generic.border(problem), *shape,
     )  # fmt: skip
-    across, down = -(-OW // (shape.LX * 8)), -(-OH // (shape.T // shape.LX * shape.RH))
+    across, down = -(-OW // (shape.LX * shape.RUN)), -(-OH // (shape.T // shape.LX * shape.RH))
     per = -(-problem.group_filters // shape.FB)
     grid = (across * down, problem.groups * per, min(x.view.shape[0], generic.MOST))
     pointers = ("x", "w", "bias" if bias else "w", "out", "table" if generic.has_borders(problem) else "w")

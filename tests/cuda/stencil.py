@@ -5,8 +5,10 @@ from itertools import product
 import numpy as np
 import pytest
 
+import numconv
+
 from ..problems import Case
-from .device import arrays, check, only
+from .device import arrays, check, only, poisoned, same_bits, to_device
 
 FIRST = {"data_format": "channels_first"}
 
@@ -21,7 +23,7 @@ def taken():
 
 def images(name, size, kernel, channels=1, filters=1, groups=1, **options):
     case = Case(name, 1, size, channels, filters, kernel, groups, bias=True, options={**FIRST, **options})
-    assert check(case, *arrays(case, np.random.default_rng(len(name))))
+    assert check(case, *arrays(case, np.random.default_rng(len(name))), most=40000)
 
 
 @pytest.mark.parametrize("mode", ["constant", "edge", "reflect", "symmetric", "wrap"])
@@ -86,6 +88,52 @@ def test_types(types):
 def test_channels_last_of_one_channel():
     case = Case("last", 1, (5, 9), 1, 1, (3, 3), options={"padding": "same", "dtype": "int16", "overflow": "saturate"})
     assert check(case, *arrays(case, np.random.default_rng(0)))
+
+
+@pytest.mark.parametrize("taps", [33, 64, 65, 96, 100, 128, 160, 256, 257, 300, 513])
+def test_long_rows(taps):
+    """In chunks, and chain by chain."""
+    images("row", (taps + 5,), (taps,), padding=2)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "channels", "filters"), [((40,), 3, 1), ((64,), 4, 5), ((70,), 1, 3), ((260,), 1, 7)]
+)
+def test_long_rows_of_channels_and_filters(kernel, channels, filters):
+    images("row", (kernel[0] + 3,), kernel, channels, filters)
+
+
+@pytest.mark.parametrize(
+    "options", [{"dilation": 2}, {"dilation": 3, "pad_mode": "reflect"}, {"stride": 2}, {"stride": 3}]
+)
+def test_long_rows_apart(options):
+    images("apart", (150,), (40,), padding=3, **options)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "channels"), [((9, 8), 1), ((13, 5), 1), ((3, 60), 1), ((12, 12), 2), ((5, 16), 4), ((17, 17), 1)]
+)
+def test_many_rows_of_taps(kernel, channels):
+    """Row by row, and chain by chain."""
+    images("rows", (kernel[0] + 2, kernel[1] + 9), kernel, channels, padding=1, pad_mode="edge")
+    if channels < 3:
+        images("rows", (2 * kernel[0], 2 * kernel[1]), kernel, channels, 2, dilation=2, padding=1)
+        images("rows", (kernel[0] + 3, kernel[1] + 9), kernel, channels, stride=2, padding=1)
+
+
+def test_memory_that_is_not_aligned():
+    """Views that begin between multiples of 16 bytes, have gaps, or run backwards: accesses are narrower."""
+    rng = np.random.default_rng(0)
+    base, w = rng.standard_normal((2, 7, 40), np.float32), rng.standard_normal((2, 1, 3, 3), np.float32)
+    for view in (base[:, :, 1:21], base[:, :, 2:22], base[:, ::-1, :20], base[:, :, 20::-1], base[:, :, ::2]):
+        x = view[None]
+        expected = numconv.conv2d(x, w, groups=2, padding="same", method="reference", **FIRST)
+        for columns in (24, 21, 22):
+            out = to_device(
+                poisoned((*expected.shape[:-1], 2 * columns), x.dtype)[..., columns - 20 :][..., : x.shape[3]]
+            )
+            numconv.conv2d(to_device(x), w, groups=2, padding="same", out=out, **FIRST)
+            assert same_bits(out.copy_to_host(), expected)
 
 
 def test_tiles_fit_shared_memory():

@@ -24,7 +24,8 @@ from numba import cuda
 
 from .. import ops
 from .borders import sampling
-from .finish import activating, converting
+from .finish import converting
+from .finish_rows import finishing
 from .kernel import Kernel
 from .shapes import Depthwise
 
@@ -112,7 +113,7 @@ def _placing(s: Depthwise) -> Any:
 
 def _locating(s: Depthwise, border: str) -> Any:
     """Where the columns of the window lie."""
-    locate_all, sW, int32 = ops.locating(tuple(s.columns), border == "table"), s.sW, np.int32
+    locate_all, sW, int32 = ops.locating(tuple(s.columns), 1, border == "table"), s.sW, np.int32
 
     def locate(columns: Any, ow: Any, table: Any, numbers: Any) -> None:
         first, start = int32(ow * sW - numbers[12]), int32(numbers[14] + numbers[12])
@@ -147,7 +148,7 @@ def _biasing(s: Depthwise, bias: str, compute: str) -> Any:
 
 def _reading(s: Depthwise, x: str, compute: str, border: str) -> Any:
     """A row of the window; nothing behind the `last`."""
-    window = ops.windowing(x, compute, len(s.columns), s.span // s.at_once, s.at_once, border == "value")
+    window = ops.windowing(x, compute, 0, len(s.columns), s.span // s.at_once, s.at_once, border == "value")
     sample, kind, int64 = sampling(border == "table"), getattr(np, compute), np.int64
 
     def read(
@@ -219,7 +220,7 @@ def _products(s: Depthwise, kh: int, slot: int) -> Any:
 def _finishing(s: Depthwise, bias: str, compute: str, result: str, activation: str, overflow: str) -> Any:
     """finish(slot): what stores a row of results that lies in these registers, column by column."""
     convert, whole = converting(compute, result, overflow)
-    element = _element(s, bool(bias), compute, activation, convert, whole, 0)
+    element = finishing(s.VEC, bool(bias), compute, activation, convert, whole)
     kind, final, sums, divide, sH, int64 = getattr(np, compute), getattr(np, whole), s.sums, ops.divide, s.sH, np.int64
     store, VEC, int32 = ops.storing(result, whole, 0, s.VEC), s.VEC, np.int32
 
@@ -251,31 +252,6 @@ def _finishing(s: Depthwise, bias: str, compute: str, result: str, activation: s
         return ops.device(end)
 
     return finish
-
-
-def _element(s: Depthwise, bias: bool, compute: str, activation: str, convert: Any, whole: str, i: int) -> Any:
-    """From filter i on: the bias, the activation, the conversion."""
-    take, give = ops.moving(compute, i, 0, 1), ops.moving(whole, 0, i, 1)
-    activate, BIAS, kind, final = activating(compute, activation), bias, getattr(np, compute), getattr(np, whole)
-    rest = ops.device(_no_element)
-    if i + 1 < s.VEC:
-        rest = _element(s, bias, compute, activation, convert, whole, i + 1)
-
-    def element(values: Any, sums: Any, biases: Any, slope: Any) -> None:
-        total, added, value = cuda.local.array(1, kind), cuda.local.array(1, kind), cuda.local.array(1, final)
-        take(sums, total)
-        if BIAS:
-            take(biases, added)
-            total[0] += added[0]
-        value[0] = convert(activate(total[0], slope))
-        give(value, values)
-        rest(values, sums, biases, slope)
-
-    return ops.device(element)
-
-
-def _no_element(values: Any, sums: Any, biases: Any, slope: Any) -> None:
-    """After the last filter."""
 
 
 def _no_pixel(line: Any, biases: Any, out: Any, at: Any, width: Any, numbers: Any, reals: Any) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-RUN, PITCH = 8, 12
-"""Columns of a thread of `stencil`; words that they take up in shared memory."""
+UNROLLED, ROWS, CHUNKS = 0, 1, 2
+"""How `stencil` walks through the taps: none, one row of them, or one chunk of a row is the body of a loop."""
+CHUNK = 32
+"""Taps: with 32 columns, 1024 products to 16 loads of the window and 8 of the filter."""
 
 
 class Stencil(NamedTuple):
@@ -21,30 +23,60 @@ class Stencil(NamedTuple):
     FB: int  # filters of a block
     RF: int  # filters of a thread at a time
     RH: int  # rows of a thread
+    RUN: int  # columns of a thread
     LX: int  # threads along a row
     T: int  # threads of a block
+    Q: int  # elements of 16 bytes
+    V: int  # samples that are read at once
+    VO: int  # results that are stored at once
+    off: int  # columns before the first of the tile, from a multiple of Q on
+    walk: int  # UNROLLED, ROWS, CHUNKS
+    limit: int  # steps of a chain, if there is more than one
+    ragged: int  # whether V samples may be partly padding, or shown by a table
+
+    @property
+    def pitch(self) -> int:
+        """Words that the columns of a thread take up in shared memory."""
+        return self.RUN + self.Q
+
+    @property
+    def chunk(self) -> int:
+        """Taps of a row in a loop: fewer of more channels."""
+        return CHUNK if self.C <= 2 else CHUNK // 2
 
     @property
     def window(self) -> int:
-        """Columns that a thread reads."""
-        return (RUN - 1) * self.sW + (self.KW - 1) * self.dW + 1
+        """Columns that a thread reads at a time."""
+        taps = min(self.KW, self.chunk) if self.walk == CHUNKS else self.KW
+        return (self.RUN - 1) * self.sW + (taps - 1) * self.dW + 1
 
     @property
+    def sums(self) -> int:
+        """Of a thread."""
+        return self.RF * self.RH * self.RUN
+
+    @property
+    def row(self) -> int:
+        """Words of a row of taps."""
+        return -(-self.KW * self.C * self.FB // self.Q) * self.Q
+
     def blocks(self) -> int:
-        """Blocks of 128 threads on a multiprocessor: as many as leave the registers for window and sums."""
-        kept = self.window * self.C + self.RF * self.RH * RUN
-        return 4 if kept <= 48 else 3 if kept <= 90 else 2
+        """Blocks on a multiprocessor that leave registers for window, sums, weights, and about 28 others."""
+        weights = 4 + self.KH * self.KW * self.C * (self.walk == UNROLLED and self.RH > 1) if self.RF == 1 else 56
+        kept = (self.window + self.off) * self.C + self.sums * (1 + (self.limit > 0)) + weights
+        kept *= 4 // self.Q
+        return (4 if kept <= 102 else 3 if kept <= 140 else 2) * 128 // self.T
 
     def tile(self) -> tuple[int, int, int]:
         """(rows, columns, words of a row) of the input tile."""
         rows = (self.T // self.LX * self.RH - 1) * self.sH + (self.KH - 1) * self.dH + 1
-        columns = (self.LX * RUN - 1) * self.sW + (self.KW - 1) * self.dW + 1
-        return rows, columns, -(-columns // RUN) * PITCH
+        columns = (self.LX * self.RUN - 1) * self.sW + (self.KW - 1) * self.dW + 1 + self.off
+        return rows, columns, -(-columns // self.RUN) * self.pitch
 
     def words(self) -> int:
         """Shared memory, in elements."""
         rows, _, pitch = self.tile()
-        return self.C * rows * pitch + self.KH * self.KW * self.C * self.FB + self.T * PITCH
+        return self.C * rows * pitch + self.KH * self.row + self.T * self.pitch
 
 
 EXISTS = 1 << 30

@@ -1,15 +1,18 @@
 """Few channels, pixels in lanes: images, signals, depthwise layers, banks of filters.
 
-A block computes a tile of pixels of some filters of one group; a thread RH rows of 8 neighbouring columns of RF
+A block computes a tile of pixels of some filters of one group; a thread RH rows of RUN neighbouring columns of RF
 filters at a time. The input tile with its halo lies in shared memory, padded and converted as it was read, so that
-borders and types cost nothing further on. Each 8 columns take up PITCH = 12 words there: threads whose columns are
+borders and types cost nothing further on. RUN columns take up RUN words there and 16 bytes: threads whose columns are
 neighbours read 16 bytes each without conflicts between banks, at offsets that are known when this is compiled.
 
-    tile     [channel][row][column // 8][12]     one row of it is the window of a thread, for all its products
-    filters  [tap row][tap column][channel][filter]
-    stage    [warp][lane][12]                     a row of results, to be written by neighbouring lanes
+    tile     [channel][row][column // RUN][RUN and 16 bytes]   a row of it is the window of a thread, for all products
+    filters  [tap row][tap column][channel][filter]            rows begin at multiples of 16 bytes
+    stage    [warp][lane][RUN and 16 bytes]                    a row of results, to be written by neighbouring lanes
 
-All products of a result are one chain: the order is kh, kw, c, as in `reference`.
+The tile begins at a column whose address is a multiple of 16 bytes, `off` before the first that is needed. All loads
+of a thread from the input (BATCH at most) are on their way before the first of them is waited for.
+
+The order of products is kh, kw, c, as in `reference`, in the same chains.
 """
 
 from __future__ import annotations
@@ -21,32 +24,33 @@ from numba import cuda
 
 from .. import ops
 from .borders import sampling
-from .finish import activating, adding, converting
+from .finish import converting
+from .finish_rows import finishing
 from .kernel import Kernel
-from .shapes import PITCH, RUN, Stencil
+from .shapes import Stencil
+from .stencil_sums import summing
 
 NUMBERS = 27
+BATCH = 8
+"""Loads of 16 bytes of a thread."""
+_INTS = (np.int32, np.int64)
 
 
 def make(
-    x: str, w: str, bias: str, compute: str, result: str, activation: str, overflow: str, borders: bool,
+    x: str, w: str, bias: str, compute: str, result: str, activation: str, overflow: str, border: str,
     *shape: int,
 ) -> Kernel:  # fmt: skip
-    """`shape` is a `Stencil`."""
+    """`border`: what padding shows, "zeros", a "value" or by a "table"; `shape` is a `Stencil`."""
     s = Stencil(*shape)
-    fill, weigh, micro = (
-        _filling(s, x, compute, borders),
-        _weighing(s, w, compute),
-        _micro(s, compute),
-    )
+    fill, weigh, sum_up = _filling(s, x, compute, border), _weighing(s, w, compute), summing(s, compute)
     finish = _finishing(s, bias, compute, result, activation, overflow)
     rows, _, pitch = s.tile()
     new_tile, new_filters, new_stage = (
-        ops.shared(compute, size) for size in (s.C * rows * pitch, s.KH * s.KW * s.C * s.FB, s.T * PITCH)
+        ops.shared(compute, size) for size in (s.C * rows * pitch, s.KH * s.row, s.T * s.pitch)
     )
-    LX, FB, RF, ACC = s.LX, s.FB, s.RF, s.RF * s.RH * RUN
-    STEP, ACROSS, TALL, WIDE = s.RH * s.sH * pitch, s.sW * PITCH, s.T // s.LX * s.RH, s.LX * RUN
-    kind, divide, int32, int64 = getattr(np, compute), ops.divide, np.int32, np.int64
+    LX, FB, RF, ACC = s.LX, s.FB, s.RF, s.sums * (1 + (s.limit > 0))
+    STEP, ACROSS, TALL, WIDE = s.RH * s.sH * pitch, s.sW * s.pitch, s.T // s.LX * s.RH, s.LX * s.RUN
+    kind, divide, int32, int64 = getattr(np, compute), ops.divide, *_INTS
 
     def stencil(x: Any, w: Any, bias: Any, out: Any, table: Any, numbers: Any, reals: Any) -> None:
         tile, filters, stage = new_tile(), new_filters(), new_stage()
@@ -66,89 +70,122 @@ def make(
             fill(tile, x, table, t, n, g, oh, ow, numbers, reals)
             cuda.syncthreads()
             for first in range(0, FB, RF):
-                micro(acc, tile, at, filters, int32(first))
+                sum_up(acc, tile, at, filters, int32(first))
                 finish(acc, stage, bias, out, t, n, g, int32(f + first), oh, ow, numbers, reals)
             cuda.syncthreads()
             n += int64(cuda.gridDim.z)
 
     pointers = tuple((name, 0) for name in (x, w, bias or compute, result, "int64"))
-    return Kernel(stencil, (*pointers, ("int64", NUMBERS), ("float64", 3)), s.T, s.blocks)
+    return Kernel(stencil, (*pointers, ("int64", NUMBERS), ("float64", 3)), s.T, s.blocks())
 
 
-def _micro(s: Stencil, compute: str) -> Any:
-    """All products of a thread, row of the tile by row: a row belongs to one tap row of each of the thread's rows."""
-    vector, (height, _, pitch) = 16 // np.dtype(compute).itemsize, s.tile()
-    rows, channels = (s.RH - 1) * s.sH + (s.KH - 1) * s.dH + 1, range(s.C)
-
-    def spread(load: Any, c: int, row: int) -> list:
-        found: list = []
-        for column in range(0, s.window, vector):
-            found += load((c * height + row) * pitch + column // RUN * PITCH + column % RUN, vector)
-        return found
-
-    def weights(load: Any, kh: int, kw: int, c: int) -> list:
-        start, found = ((kh * s.KW + kw) * s.C + c) * s.FB, []
-        step = vector if s.RF % vector == s.FB % vector == 0 else 1
-        for f in range(0, s.RF, step):
-            found += load(start + f, step)
-        return found
-
-    def body(acc: list, tile: Any, filters: Any, fma: Any) -> None:
-        for row in range(rows):
-            taps = [(i, (row - i * s.sH) // s.dH) for i in range(s.RH) if (row - i * s.sH) % s.dH == 0]
-            taps = [(i, kh) for i, kh in taps if 0 <= kh < s.KH]
-            if not taps:
-                continue
-            x = [spread(tile, c, row) for c in channels]
-            for i, kh in taps:
-                for kw in range(s.KW):
-                    for c in channels:
-                        for f, weight in enumerate(weights(filters, kh, kw, c)):
-                            for j in range(RUN):
-                                at = (f * s.RH + i) * RUN + j
-                                acc[at] = fma(x[c][j * s.sW + kw * s.dW], weight, acc[at])
-
-    return ops.unrolled(body, compute, s.RF * s.RH * RUN, fresh=True)
-
-
-def _filling(s: Stencil, x: str, compute: str, borders: bool) -> Any:
-    """Read the tile: lanes along columns, whose samples are looked up once."""
-    load, place, sample = ops.reader(x, compute), ops.placing(compute), sampling(borders)
+def _filling(s: Stencil, x: str, compute: str, border: str) -> Any:
+    """Read the tile in units of 16 bytes: lanes along a row, as many rows at a time as there are threads for."""
     height, width, pitch = s.tile()
-    FX = s.T if height == 1 else min(32, s.T)
-    FY, COLUMNS, ROWS, WIDTH, PITCHED, PLANE = s.T // FX, -(-width // FX), height, width, pitch, height * pitch
-    C, sH, sW, kind, divide, int32, int64 = s.C, s.sH, s.sW, getattr(np, compute), ops.divide, np.int32, np.int64
+    UNITS, LINES, T, PER, PITCH = -(-width // s.Q), s.C * height, s.T, s.RUN // s.Q, s.pitch
+    FX = min(UNITS, T)
+    FY, ALONG = T // FX, UNITS > T
+    rounds = -(-UNITS // T) if ALONG else -(-LINES // FY)
+    batch = -(-rounds // -(-rounds // BATCH))
+    read, locate = _units(s, x, compute, border, (UNITS, LINES, FY, batch)), _placing(s, border)
+    LENGTH, PLACES, kind, sW, OFF, C = batch * s.Q, s.Q // s.V, getattr(np, compute), s.sW, s.off, s.C
+    NEXT, PITCHED, Q, divide, int32, int64 = batch * (T if ALONG else FY), pitch, s.Q, ops.divide, *_INTS
 
     def fill(tile: Any, x: Any, table: Any, t: Any, n: Any, g: Any, oh: Any, ow: Any, numbers: Any, reals: Any) -> None:
-        H, W, loH, loW, atH, atW = numbers[3], numbers[4], numbers[5], numbers[6], numbers[7], numbers[8]
-        xC, base = numbers[12], n * numbers[9] + int64(g) * C * numbers[12]
-        ty = divide(t, int32(FX))
-        tx = int32(t - ty * FX)
-        for j in range(COLUMNS):
-            q = int32(tx + j * FX)
-            if q < WIDTH:
-                # Columns behind the last that an output sees are beyond what padding has.
-                column = min(int64(ow) * sW + q, numbers[13]) - loW
-                column = sample(column, W, loW, table, atW)
-                across = int64(int32(column)) * int64(int32(numbers[11]))
-                to = int32((q >> 3) * 12 + (q & 7))
-                r = int32(ty)
-                while r < ROWS:
-                    line = sample(min(int64(oh) * sH + r, numbers[14]) - loH, H, loH, table, atH)
-                    at = base + int64(int32(line)) * int64(int32(numbers[10])) + across
-                    for c in range(C):
-                        value = load(x, at + c * xC) if line >= 0 and column >= 0 else kind(reals[0])
-                        place(tile, int32(to + r * PITCHED + c * PLANE), value)
-                    r = int32(r + FY)
+        values, places = cuda.local.array(LENGTH, kind), cuda.local.array(PLACES, int32)
+        base = n * numbers[9] + int64(g) * C * numbers[12]
+        column = int32(ow * sW - numbers[6] - OFF)
+        line = divide(t, int32(FX))
+        unit = int32(t - line * FX)
+        turn = divide(unit, int32(PER))
+        to = int32(line * PITCHED + turn * PITCH + (unit - turn * PER) * Q)
+        if line < FY:
+            locate(places, int32(column + unit * Q), table, numbers)
+            while line < LINES:
+                u, into = unit, to
+                while u < UNITS:
+                    read(values, places, tile, x, table, base, line, u, into, oh, column, numbers, reals)
+                    u, into = int32(u + (NEXT if ALONG else UNITS)), int32(into + NEXT // PER * PITCH)
+                line, to = int32(line + (1 if ALONG else NEXT)), int32(to + (1 if ALONG else NEXT) * PITCHED)
 
     return ops.device(fill)
+
+
+def _placing(s: Stencil, border: str) -> Any:
+    """Where the samples of a unit lie in a row, V at a time; NOWHERE if not all of these are in the row itself."""
+    locate_all = ops.locating(tuple(range(0, s.Q, s.V)), s.V, border == "table" and s.V == 1)
+    int32 = np.int32
+
+    def locate(places: Any, first: Any, table: Any, numbers: Any) -> None:
+        last, W, start = int32(numbers[13] - numbers[6]), int32(numbers[4]), int32(numbers[8] + numbers[6])
+        locate_all(places, first, int32(1), last, W, int32(numbers[11]), table, start)
+
+    return ops.device(locate)
+
+
+def _units(s: Stencil, x: str, compute: str, border: str, sizes: tuple[int, int, int, int]) -> Any:
+    """So many units of a thread: each is a function, which calls the next between its loads and its store."""
+    UNITS, LINES, FY, batch = sizes
+    sample, locate, fix = sampling(border == "table"), _placing(s, border), _fixing(s, x, compute, border)
+    height, _, pitch = s.tile()
+    ROWS, Q, T, sH, ALONG, ONE, RAGGED = height, s.Q, s.T, s.sH, UNITS > s.T, s.C == 1, s.ragged
+    STEP = T // (s.RUN // s.Q) * s.pitch if ALONG else FY * pitch
+    kind, divide, int32, int64 = getattr(np, compute), ops.divide, *_INTS
+
+    def unit_from(number: int) -> Any:
+        window = ops.windowing(x, compute, number * Q, Q // s.V, 1, s.V, border == "value")
+        put = ops.putting(compute, number * Q, Q)
+        rest = unit_from(number + 1) if number + 1 < batch else ops.device(_no_unit)
+
+        def read(
+            values: Any, places: Any, tile: Any, x: Any, table: Any, base: Any, line: Any, unit: Any, to: Any, oh: Any,
+            column: Any, numbers: Any, reals: Any,
+        ) -> None:  # fmt: skip
+            plane = int32(0) if ONE else divide(line, int32(ROWS))
+            # Rows behind the last that a result sees are beyond what padding has.
+            r = int32(min(int32(oh * sH + line - plane * ROWS), int32(numbers[14])) - numbers[5])
+            r = int32(sample(int64(r), numbers[3], numbers[5], table, numbers[7]))
+            start = base + int64(plane) * numbers[12] + int64(r) * int64(int32(numbers[10]))
+            if ALONG:
+                locate(places, int32(column + unit * Q), table, numbers)
+            mine = line < LINES and unit < UNITS
+            window(values, x, start, places, mine and r >= 0, kind(reals[0]))
+            rest(
+                values, places, tile, x, table, base, int32(line if ALONG else line + FY),
+                int32(unit + T if ALONG else unit), int32(to + STEP), oh, column, numbers, reals,
+            )  # fmt: skip
+            if mine:
+                put(tile, to, values)
+                if RAGGED and r >= 0:
+                    fix(tile, to, x, table, start, int32(column + unit * Q), numbers)
+
+        return ops.device(read)
+
+    return unit_from(0)
+
+
+def _fixing(s: Stencil, x: str, compute: str, border: str) -> Any:
+    """The samples of a unit that is only in part in its row, or that a table shows."""
+    sample, load, place = sampling(border == "table"), ops.reader(x, compute), ops.placing(compute)
+    Q, int32, int64 = s.Q, *_INTS
+
+    def fix(tile: Any, to: Any, x: Any, table: Any, start: Any, first: Any, numbers: Any) -> None:
+        if first < 0 or int64(first) + Q > numbers[4]:
+            for e in range(Q):
+                # Columns behind the last that a result sees are beyond what padding has, as are those before the first.
+                v = max(min(int64(first) + e, numbers[13] - numbers[6]), -numbers[6])
+                v = sample(v, numbers[4], numbers[6], table, numbers[8])
+                if v >= 0:
+                    place(tile, int32(to + e), load(x, start + v * numbers[11]))
+
+    return ops.device(fix)
 
 
 def _weighing(s: Stencil, w: str, compute: str) -> Any:
     """Read the filters of a block; those beyond the group's last are never stored."""
     load, place = ops.reader(w, compute), ops.placing(compute)
     FB, C, KW, ALL, THREADS, kind = s.FB, s.C, s.KW, s.KH * s.KW * s.C * s.FB, s.T, getattr(np, compute)
-    divide, int32, int64 = ops.divide, np.int32, np.int64
+    ROW, LENGTH, divide, int32, int64 = s.row, s.KW * s.C * s.FB, ops.divide, *_INTS
 
     def weigh(filters: Any, w: Any, t: Any, g: Any, f: Any, numbers: Any) -> None:
         FG, wH, wW, wC, wF = numbers[15], numbers[16], numbers[17], numbers[18], numbers[19]
@@ -159,45 +196,32 @@ def _weighing(s: Stencil, w: str, compute: str) -> Any:
             row = divide(tap, int32(C))
             kh = divide(row, int32(KW))
             at = kh * wH + (row - kh * KW) * wW + (tap - row * C) * wC + (int64(g) * FG + one) * wF
-            place(filters, e, load(w, at) if one < FG else kind(0))
+            place(filters, int32(kh * ROW + e - kh * LENGTH), load(w, at) if one < FG else kind(0))
             e = int32(e + THREADS)
 
     return ops.device(weigh)
 
 
 def _finishing(s: Stencil, bias: str, compute: str, result: str, activation: str, overflow: str) -> Any:
-    """Results of a warp by way of the stage: 32 lanes write 32 columns, not 4 of every 8."""
-    activate, add, take = activating(compute, activation), adding(bias, compute, compute), ops.taking(compute)
-    convert, whole = converting(compute, result, overflow)
-    store, kind = ops.writer(result, whole), getattr(np, compute)
-    LX, RH, divide, sync, int32, int64 = s.LX, s.RH, ops.divide, ops.sync_warp, np.int32, np.int64
-
-    def write(
-        stage: Any, bias: Any, out: Any, t: Any, n: Any, g: Any, one: Any, oh: Any, ow: Any, numbers: Any, reals: Any
-    ) -> None:
-        filter = int64(g) * numbers[15] + one
-        base, oH, oW = n * numbers[22] + filter * numbers[25], int64(int32(numbers[23])), int64(int32(numbers[24]))
-        for k in range(8):
-            m = int32(k * 32 + (t & 31))
-            of = int32(t - (t & 31) + (m >> 3))  # the thread whose result it is
-            ly = divide(of, int32(LX))
-            h, v = int32(oh + ly * RH), int32(ow + (of - ly * LX) * 8 + (m & 7))
-            if one < numbers[15] and h < numbers[20] and v < numbers[21]:
-                total, _ = add(take(stage, int32(of * 12 + (m & 7))), kind(0), bias, filter * numbers[26])
-                store(out, base + int64(h) * oH + int64(v) * oW, convert(activate(total, reals[2])))
-
-    write = ops.device(write)
+    """Results of a warp by way of the stage: neighbouring lanes write neighbouring columns, 16 bytes each."""
+    write, sync, PITCH, int32 = (
+        _writing(s, bias, compute, result, activation, overflow),
+        ops.sync_warp,
+        s.pitch,
+        np.int32,
+    )
+    RH, START = s.RH, s.sums * (s.limit > 0)
 
     def finish_from(row: int) -> Any:
         """Rows of accumulators from `row` on: one function for each, so that their places are constant."""
-        put, filter, down = ops.putting(compute, row * 8, 8), row // RH, row % RH
+        put, filter, down = ops.putting(compute, START + row * s.RUN, s.RUN), row // RH, row % RH
         rest = finish_from(row + 1) if row + 1 < s.RF * RH else ops.device(_nothing)
 
         def finish(
             acc: Any, stage: Any, bias: Any, out: Any, t: Any, n: Any, g: Any, f: Any, oh: Any, ow: Any, numbers: Any,
             reals: Any,
         ) -> None:  # fmt: skip
-            put(stage, int32(t * 12), acc)
+            put(stage, int32(t * PITCH), acc)
             sync()
             write(stage, bias, out, t, n, g, int32(f + filter), int32(oh + down), ow, numbers, reals)
             sync()
@@ -206,6 +230,82 @@ def _finishing(s: Stencil, bias: str, compute: str, result: str, activation: str
         return ops.device(finish)
 
     return finish_from(0)
+
+
+def _writing(s: Stencil, bias: str, compute: str, result: str, activation: str, overflow: str) -> Any:
+    """A row of each thread of a warp, which lies in the stage."""
+    convert, whole = converting(compute, result, overflow)
+    finish, get = finishing(s.Q, bool(bias), compute, activation, convert, whole), ops.getting(compute, 0, s.Q)
+    box, some = ops.boxing(bias or compute, compute, (s.Q,)), _storing(s, result, whole)
+    kind, final, Q, RUN, LX, RH = getattr(np, compute), getattr(np, whole), s.Q, s.RUN, s.LX, s.RH
+    PER, PITCH, BIAS, divide, int32, int64 = s.RUN // s.Q, s.pitch, bool(bias), ops.divide, *_INTS
+    APART = 32 // PER  # threads between those whose results a lane writes
+    DOWN, ACROSS, REGULAR = max(APART // LX, 0), APART if LX >= 32 else 0, LX >= 32 or APART >= LX
+
+    def write(
+        stage: Any, bias: Any, out: Any, t: Any, n: Any, g: Any, one: Any, oh: Any, ow: Any, numbers: Any, reals: Any
+    ) -> None:
+        filter = int64(g) * numbers[15] + one
+        base = n * numbers[22] + filter * numbers[25]
+        of = divide(int32(t & 31), int32(PER))
+        part = int32(((t & 31) - of * PER) * Q)
+        of = int32(of + t - (t & 31))  # the thread whose results they are, the first of PER
+        ly = divide(of, int32(LX))
+        lx = int32(of - ly * LX)
+        for k in range(PER):
+            ny, nx = int32(ly + k * DOWN), int32(lx + k * ACROSS)
+            if not REGULAR:
+                ny = divide(int32(of + k * APART), int32(LX))
+                nx = int32(of + k * APART - ny * LX)
+            h, v = int32(oh + ny * RH), int32(ow + nx * RUN + part)
+            if one < numbers[15] and h < numbers[20] and v < numbers[21]:
+                sums, values = cuda.local.array(Q, kind), cuda.local.array(Q, final)
+                biases = cuda.local.array(Q, kind)
+                if BIAS:
+                    box(biases, bias, filter * numbers[26], (int64(0),))
+                get(stage, int32((of + k * APART) * PITCH + part), sums)
+                finish(values, sums, biases, reals[2])
+                at = base + int64(h) * int64(int32(numbers[23])) + int64(v) * int64(int32(numbers[24]))
+                some(values, out, at, int32(int32(numbers[21]) - v), numbers[24])
+
+    return ops.device(write)
+
+
+def _storing(s: Stencil, result: str, whole: str) -> Any:
+    """some(values, out, at, n, step): as many as there are columns left, at once where all of them are."""
+    Q, VO = s.Q, s.VO
+
+    def group_from(first: int, size: int) -> Any:
+        store, NEXT = ops.storing(result, whole, first, size), first + size
+        rest = group_from(NEXT, size) if NEXT < Q else ops.device(_no_group)
+
+        def group(values: Any, out: Any, at: Any, n: Any, step: Any) -> None:
+            if n >= NEXT:
+                store(out, at, values)
+                rest(values, out, at + size * step, n, step)
+
+        return ops.device(group)
+
+    wide, single = group_from(0, VO), group_from(0, 1)
+
+    def some(values: Any, out: Any, at: Any, n: Any, step: Any) -> None:
+        if VO > 1 and n >= Q:
+            wide(values, out, at, n, step)
+        else:
+            single(values, out, at, n, step)
+
+    return ops.device(some)
+
+
+def _no_group(values: Any, out: Any, at: Any, n: Any, step: Any) -> None:
+    """After the last."""
+
+
+def _no_unit(
+    values: Any, places: Any, tile: Any, x: Any, table: Any, base: Any, line: Any, unit: Any, to: Any, oh: Any,
+    column: Any, numbers: Any, reals: Any,
+) -> None:  # fmt: skip
+    """After the last of a batch."""
 
 
 def _nothing(

@@ -19,13 +19,14 @@ elements. All that is compiled into one kernel is specialised by these factories
                                       memory, without registers; zeros where not `there`
     guarded(bodies, scalar, size)     micro(acc, a, b, low, high): `unrolled` of arrays in registers, those bodies whose
                                       numbers lie between
-    loading(storage, scalar, first, n, padded)    load(acc, pointer, offset, there, pad): n neighbours at once; `pad`
-                                      where not `there` (not `padded`: zeros)
-    windowing(storage, scalar, places, loads, n, padded)    window(acc, pointer, offset, at, there, pad): `loads` times
-                                      n neighbours at each offset + at[i], an int32 array in registers
-    locating(offsets, table)          locate(at, first, step, last, size, scale, pointer, start): `at` for positions
-                                      first + step * offset (at most `last`) along an axis: where the samples lie that
-                                      they show, by the table behind its element `start` or without
+    getting(scalar, first, n)         get(array, at, acc): the reverse of `put`
+    picking(scalar, i), keeping(scalar, i)    pick(acc), keep(acc, value): element i of an array in registers
+    windowing(storage, scalar, first, places, loads, n, padded)    window(acc, pointer, offset, at, there, pad): to
+                                      elements from `first` on, `loads` times n neighbours at each offset + at[i], an
+                                      int32 array; `pad` where there are none (not `padded`: zeros)
+    locating(offsets, n, table)       locate(at, first, step, last, size, scale, pointer, start): `at` for n neighbours
+                                      at positions first + step * offset (at most `last`) along an axis: where the
+                                      samples lie that they show, by the table behind its element `start` or without
     boxing(storage, scalar, sizes)    box(acc, pointer, offset, steps): elements of several axes, the last one fastest
     storing(storage, scalar, first, n)    store(pointer, offset, acc): n neighbours at once
     moving(scalar, first, to, n)      move(acc, other): n elements of an array in registers to another

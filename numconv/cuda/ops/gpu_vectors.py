@@ -19,32 +19,14 @@ _REGISTERS = {1: ("h", "u8", 16), 2: ("h", "b16", 16), 4: ("r", "b32", 32), 8: (
 """By bytes of an element: the constraint, the type in PTX and the bits of a register that takes it."""
 
 
-def loading(storage: str, scalar: str, first: int, n: int, padded: bool) -> Any:
-    """One load of n neighbours to places `first` and on of an array in registers; `pad` where not `there`."""
-    source = _Source(storage, scalar, n)
-
-    @intrinsic
-    def load(typing: Any, array: Any, pointer: Any, offset: Any, there: Any, pad: Any) -> tuple:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            slots = _slots(context, builder, array, args[0], first, n)
-            address = builder.ptrtoint(_global(builder, builder.gep(args[1], [args[2]])), _INT64)
-            source.load(builder, slots, address, None, args[3], args[4] if padded else None)
-            return context.get_dummy_value()
-
-        pointer_type = types.CPointer(numba_type(storage))
-        return types.void(array, pointer_type, types.int64, types.boolean, numba_type(scalar)), generate
-
-    return load
-
-
-def windowing(storage: str, scalar: str, places: int, loads: int, n: int, padded: bool) -> Any:
-    """`loads` times n neighbours at each of so many places; `pad` where one is NOWHERE."""
+def windowing(storage: str, scalar: str, first: int, places: int, loads: int, n: int, padded: bool) -> Any:
+    """`loads` times n neighbours at each of so many places, to places from `first` on; `pad` where one is NOWHERE."""
     source = _Source(storage, scalar, n)
 
     @intrinsic
     def window(typing: Any, array: Any, pointer: Any, offset: Any, at: Any, there: Any, pad: Any) -> tuple:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            slots = _slots(context, builder, array, args[0], 0, places * loads * n)
+            slots = _slots(context, builder, array, args[0], first, places * loads * n)
             address = builder.ptrtoint(_global(builder, builder.gep(args[1], [args[2]])), _INT64)
             for i, slot in enumerate(_slots(context, builder, at, args[3], 0, places)):
                 place = builder.load(slot)
@@ -59,8 +41,8 @@ def windowing(storage: str, scalar: str, places: int, loads: int, n: int, padded
     return window
 
 
-def locating(offsets: tuple[int, ...], table: bool) -> Any:
-    """Where the samples lie that positions along an axis show, `scale` elements apart: into an int32 array."""
+def locating(offsets: tuple[int, ...], n: int, table: bool) -> Any:
+    """Where n samples lie that positions along an axis show, `scale` elements apart: into an int32 array."""
 
     @intrinsic
     def locate(
@@ -71,7 +53,8 @@ def locating(offsets: tuple[int, ...], table: bool) -> Any:
             for offset, slot in zip(offsets, _slots(context, builder, at, args[0], 0, len(offsets)), strict=True):
                 position = builder.add(args[1], builder.mul(args[2], ir.Constant(_INT32, offset)))
                 position = builder.select(builder.icmp_signed(">", position, args[3]), args[3], position)
-                before, beyond = builder.icmp_signed("<", position, zero), builder.icmp_signed(">=", position, size)
+                before = builder.icmp_signed("<", position, zero)
+                beyond = builder.icmp_signed(">", position, builder.sub(size, ir.Constant(_INT32, n)))
                 outside = builder.or_(before, beyond)
                 if table:
                     shown = builder.select(before, position, builder.sub(position, size))
@@ -138,6 +121,52 @@ def storing(storage: str, scalar: str, first: int, n: int) -> Any:
     return store
 
 
+def picking(scalar: str, i: int) -> Any:
+    """Element i of an array in registers."""
+
+    @intrinsic
+    def pick(typing: Any, array: Any) -> tuple:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.load(_slots(context, builder, array, args[0], i, 1)[0])
+
+        return numba_type(scalar)(array), generate
+
+    return pick
+
+
+def keeping(scalar: str, i: int) -> Any:
+    """A value becomes element i of an array in registers."""
+
+    @intrinsic
+    def keep(typing: Any, array: Any, value: Any) -> tuple:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            builder.store(args[1], _slots(context, builder, array, args[0], i, 1)[0])
+            return context.get_dummy_value()
+
+        return types.void(array, numba_type(scalar)), generate
+
+    return keep
+
+
+def getting(scalar: str, first: int, n: int) -> Any:
+    """Elements of shared memory, 16 bytes at a time, to places from `first` on of an array in registers."""
+    item_bytes = np.dtype(scalar).itemsize
+
+    @intrinsic
+    def get(typing: Any, array: Any, at: Any, acc: Any) -> tuple:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            data = context.make_array(array)(context, builder, value=args[0]).data
+            near = _neighbours(builder, builder.gep(data, [builder.sext(args[1], _INT64)]), item_bytes)
+            values = [value for i in range(0, n, 16 // item_bytes) for value in near(i, 16 // item_bytes)]
+            for slot, value in zip(_slots(context, builder, acc, args[2], first, n), values, strict=True):
+                builder.store(value, slot)
+            return context.get_dummy_value()
+
+        return types.void(array, types.int32, acc), generate
+
+    return get
+
+
 def moving(scalar: str, first: int, to: int, n: int) -> Any:
     """Elements of one array in registers to another."""
 
@@ -190,9 +219,7 @@ class _Source(NamedTuple):
     scalar: str
     n: int
 
-    def load(
-        self, builder: Any, slots: list, address: Any, place: tuple[Any, int] | None, there: Any, pad: Any
-    ) -> None:
+    def load(self, builder: Any, slots: list, address: Any, place: tuple[Any, int], there: Any, pad: Any) -> None:
         """From `place` (elements at run time, and a constant) behind an address, if it is not NOWHERE.
 
         The sum of the two is in PTX: as LLVM's, it was kept in two registers for each place through all rows.
@@ -203,22 +230,18 @@ class _Source(NamedTuple):
         targets = names[0] if n == 1 else "{" + ", ".join(names) + "}"
         load = f"@p ld.global.nc{f'.v{n}' if n > 1 else ''}.{kind} {targets},"
         zeros = " ".join(f"mov.b{bits} {name}, 0;" for name in names)
-        if place is None:
-            text = f"setp.ne.s32 p, ${n + 1}, 0; {zeros} {load} [${n}];"
-            args = [address, builder.zext(there, _INT32)]
-        else:
-            least = builder.select(there, ir.Constant(_INT32, NOWHERE), ir.Constant(_INT32, 2**31 - 1))
-            there = builder.icmp_signed(">", place[0], least)
-            text = (
-                f"setp.gt.s32 p, ${n + 1}, ${n + 2}; mad.wide.s32 a, ${n + 1}, {item_bytes}, ${n}; "
-                f"{zeros} {load} [a + {place[1] * item_bytes}];"
-            )
-            args = [address, place[0], least]
+        least = builder.select(there, ir.Constant(_INT32, NOWHERE), ir.Constant(_INT32, 2**31 - 1))
+        there = builder.icmp_signed(">", place[0], least)
+        text = (
+            f"setp.gt.s32 p, ${n + 1}, ${n + 2}; mad.wide.s32 a, ${n + 1}, {item_bytes}, ${n}; "
+            f"{zeros} {load} [a + {place[1] * item_bytes}];"
+        )
+        args = [address, place[0], least]
         register = ir.IntType(bits)
         function = ir.FunctionType(
             register if n == 1 else ir.LiteralStructType([register] * n), [arg.type for arg in args]
         )
-        constraints = ",".join([f"={letter}"] * n + ["l"] + ["r"] * (len(args) - 1))
+        constraints = ",".join([f"={letter}"] * n + ["l", "r", "r"])
         text = f"{{ .reg .pred p; .reg .s64 a; {text} }}"
         found = builder.call(ir.InlineAsm(function, text, constraints), args)
         for i, slot in enumerate(slots):

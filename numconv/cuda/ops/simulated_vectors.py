@@ -13,25 +13,16 @@ from .simulated import Pointer, reader, unrolled, writer
 NOWHERE = -(2**31)
 
 
-def loading(storage: str, scalar: str, first: int, n: int, padded: bool) -> Callable:
-    """Checked loads."""
-
-    def load(array: np.ndarray, pointer: Pointer, offset: int, there: bool, pad: Any) -> None:
-        _load(storage, scalar, array[first : first + n], pointer, offset, there, pad if padded else 0)
-
-    return load
-
-
-def windowing(storage: str, scalar: str, places: int, loads: int, n: int, padded: bool) -> Callable:
+def windowing(storage: str, scalar: str, first: int, places: int, loads: int, n: int, padded: bool) -> Callable:
     """Checked loads."""
 
     def window(array: np.ndarray, pointer: Pointer, offset: int, at: np.ndarray, there: bool, pad: Any) -> None:
         for i, j in product(range(places), range(loads)):
-            first, start = (i * loads + j) * n, int(offset) + int(at[i]) + j * n
+            begin, start = first + (i * loads + j) * n, int(offset) + int(at[i]) + j * n
             _load(
                 storage,
                 scalar,
-                array[first : first + n],
+                array[begin : begin + n],
                 pointer,
                 start,
                 there and at[i] != NOWHERE,
@@ -41,7 +32,7 @@ def windowing(storage: str, scalar: str, places: int, loads: int, n: int, padded
     return window
 
 
-def locating(offsets: tuple[int, ...], table: bool) -> Callable:
+def locating(offsets: tuple[int, ...], n: int, table: bool) -> Callable:
     """As it is said."""
     look = reader("int64", "int64")
 
@@ -50,7 +41,7 @@ def locating(offsets: tuple[int, ...], table: bool) -> Callable:
     ) -> None:
         for i, offset in enumerate(offsets):
             position = min(int(first) + int(step) * offset, int(last))
-            outside = not 0 <= position < size
+            outside = not 0 <= position <= size - n
             if outside and table:
                 position = int(look(pointer, start + (position if position < 0 else position - size)))
             at[i] = NOWHERE if outside and not table else position * int(scale)
@@ -79,6 +70,35 @@ def storing(storage: str, scalar: str, first: int, n: int) -> Callable:
             store(pointer, offset + i, array[first + i])
 
     return put
+
+
+def picking(scalar: str, i: int) -> Callable:
+    """Element i."""
+
+    def pick(array: np.ndarray) -> Any:
+        return array[i]
+
+    return pick
+
+
+def keeping(scalar: str, i: int) -> Callable:
+    """A value becomes element i."""
+
+    def keep(array: np.ndarray, value: Any) -> None:
+        array[i] = value
+
+    return keep
+
+
+def getting(scalar: str, first: int, n: int) -> Callable:
+    """Loads where 16 bytes are aligned."""
+
+    def get(array: np.ndarray, at: int, acc: np.ndarray) -> None:
+        if at * array.itemsize % 16 or not 0 <= at <= len(array) - n:
+            raise IndexError(at)
+        acc[first : first + n] = array[at : at + n]
+
+    return get
 
 
 def moving(scalar: str, first: int, to: int, n: int) -> Callable:
