@@ -181,6 +181,7 @@ def test_stencil(arch, name, shapes, options):
     assert kernel == "stencil"
     code = compiled(arch, job)
     shape = methods.stencil.Stencil(*job.parameters[8:])
+    taps = (shape.KH * shape.KW, shape.KW, shape.chunk)[shape.walk]
     products = taps * shape.C * shape.sums
     assert code.counts["FFMA"] + code.counts["DFMA"] >= products
     assert code.counts["LDS.128"] >= shape.C * (1 if shape.walk else shape.KH)
