@@ -25,6 +25,8 @@ MOST_WORDS = 112
 """Of the input that a thread keeps of a row."""
 MOST_BYTES = 48 << 10
 """Shared memory that a block can have without asking."""
+MARGIN = 1 << 16
+"""Columns that a tile may have beyond the last."""
 
 
 def refusal(problem: Problem, x: Place, out: Place) -> str:
@@ -49,8 +51,9 @@ def refusal(problem: Problem, x: Place, out: Place) -> str:
         *(lo + hi for lo, hi in problem.pads),
         *map(abs, x.steps[1:4]),
         *map(abs, out.steps[1:4]),
+        problem.spatial[2] * abs(x.steps[3]),
     )
-    return "only strides below 2**31 elements" if max(steps) >= 2**31 else ""
+    return "only rows and strides that 31 bits number" if max(steps) >= 2**31 - MARGIN else ""
 
 
 def _too_many(problem: Problem) -> str:
@@ -87,15 +90,19 @@ def shape_of(problem: Problem, x: Place, out: Place) -> Stencil:
             LX *= 2
         if OH == 1:
             T = LX = min(max(LX, 32), THREADS)
-        tall = -(-OH // (T // LX))
-        RH = 1 if RF > 2 else min((2 if walk == ROWS else 4) // RF, 4 if tall > 2 else tall)
-        if RH == 4 and tall > 4 and KH * KW * C >= TALL_TAPS and sH == dH == 1:
+        RH = _rows(OH, LX, 1 if RF > 2 else (2 if walk == ROWS else 4) // RF)
+        if RH == 4 and OH >= 64 and KH * KW * C >= TALL_TAPS and sH == dH == 1:
             RH, T = 8, T // 2
         return Stencil(
             KH, KW, sH, sW, dH, dW, C, FB, RF, RH, RUN, LX, T, Q, V, VO, off, walk, _limit(problem), ragged
         )  # fmt: skip
 
     return _fitting(shaped(_run(problem, RF, walk, shaped)), OH, problem.compute.itemsize)
+
+
+def _rows(OH: int, LX: int, most: int) -> int:
+    """Rows of a thread: so few that a quarter at most of the rows of a warp is beyond the last."""
+    return next((rows for rows in (4, 2) if rows <= most and 4 * max(32 // LX, 1) * rows <= 5 * OH), 1)
 
 
 def _run(problem: Problem, RF: int, walk: int, shaped: Callable[[int], Stencil]) -> int:
@@ -108,11 +115,11 @@ def _run(problem: Problem, RF: int, walk: int, shaped: Callable[[int], Stencil])
 
 
 def _fitting(shape: Stencil, OH: int, item_bytes: int) -> Stencil:
-    """With fewer threads where there are fewer rows, and with fewer rows where shared memory is too small."""
+    """With fewer threads where there are fewer rows, or where shared memory is too small."""
     while shape.T > 32 and shape.T // 2 // shape.LX * shape.RH >= OH > 1:
         shape = _halved(shape)
     while shape.words() * item_bytes > MOST_BYTES and (shape.RH > 1 or shape.T > 32):
-        shape = shape._replace(RH=shape.RH // 2) if shape.RH > 1 else _halved(shape)
+        shape = _halved(shape) if shape.T > 32 else shape._replace(RH=shape.RH // 2)
     return shape
 
 
