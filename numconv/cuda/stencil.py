@@ -23,8 +23,9 @@ FEW_FILTERS = 8
 """From which many taps are the work of `dense`."""
 MOST_WORDS = 112
 """Of the input that a thread keeps of a row."""
-MOST_BYTES = 48 << 10
-"""Shared memory that a block can have without asking."""
+MOST_BYTES, MOST_OF_LONG = 48 << 10, 96 << 10
+"""Shared memory of a block; of one with a row of more than LONG taps, whose tile is mostly halo."""
+LONG = 512
 MARGIN = 1 << 16
 """Columns that a tile may have beyond the last."""
 
@@ -42,7 +43,7 @@ def refusal(problem: Problem, x: Place, out: Place) -> str:
     shape = shape_of(problem, x, out)
     if shape.window * problem.group_channels > MOST_WORDS:
         return "only windows that registers hold"
-    if shape.words() * problem.compute.itemsize > MOST_BYTES:
+    if shape.shared_bytes() > _most_bytes(shape):
         return "only tiles that shared memory holds"
     if -(-problem.group_filters // shape.FB) * problem.groups > generic.MOST:
         return "only grids that there are"
@@ -67,7 +68,9 @@ def _too_many(problem: Problem) -> str:
         return f"only filters of {MOST_TAPS} taps in groups of {FEW_FILTERS}"
     if KH > 1:
         return f"only filters of {MOST_ROW} taps in a row" if KW * C > MOST_ROW else ""
-    most = MOST_LONG if C == 1 else KC // C
+    if C == 1 and problem.chains()[0][3] % CHUNK == 0:
+        return ""  # as many as shared memory holds: all chains are one loop
+    most = KC // C if C > 1 else MOST_LONG
     return "" if most >= KW else f"only filters of {most} taps"
 
 
@@ -97,7 +100,7 @@ def shape_of(problem: Problem, x: Place, out: Place) -> Stencil:
             KH, KW, sH, sW, dH, dW, C, FB, RF, RH, RUN, LX, T, Q, V, VO, off, walk, _limit(problem), ragged
         )  # fmt: skip
 
-    return _fitting(shaped(_run(problem, RF, walk, shaped)), OH, problem.compute.itemsize)
+    return _fitting(shaped(_run(problem, RF, walk, shaped)), OH)
 
 
 def _rows(OH: int, LX: int, most: int) -> int:
@@ -114,13 +117,17 @@ def _run(problem: Problem, RF: int, walk: int, shaped: Callable[[int], Stencil])
     return next((run for run in (32, 16) if run <= most and shaped(run).window * C <= MOST_WORDS), 8)
 
 
-def _fitting(shape: Stencil, OH: int, item_bytes: int) -> Stencil:
+def _fitting(shape: Stencil, OH: int) -> Stencil:
     """With fewer threads where there are fewer rows, or where shared memory is too small."""
     while shape.T > 32 and shape.T // 2 // shape.LX * shape.RH >= OH > 1:
         shape = _halved(shape)
-    while shape.words() * item_bytes > MOST_BYTES and (shape.RH > 1 or shape.T > 32):
+    while shape.shared_bytes() > _most_bytes(shape) and (shape.RH > 1 or shape.T > 32):
         shape = _halved(shape) if shape.T > 32 else shape._replace(RH=shape.RH // 2)
     return shape
+
+
+def _most_bytes(shape: Stencil) -> int:
+    return MOST_OF_LONG if shape.KW > LONG else MOST_BYTES
 
 
 def _limit(problem: Problem) -> int:

@@ -90,7 +90,7 @@ def test_channels_last_of_one_channel():
     assert check(case, *arrays(case, np.random.default_rng(0)))
 
 
-@pytest.mark.parametrize("taps", [33, 64, 65, 96, 100, 128, 160, 256, 257, 300, 513])
+@pytest.mark.parametrize("taps", [33, 64, 65, 96, 100, 128, 160, 256, 257, 300, 512, 513, 1023])
 def test_long_rows(taps):
     """In chunks, and chain by chain."""
     images("row", (taps + 5,), (taps,), padding=2)

@@ -45,6 +45,11 @@ class Stencil(NamedTuple):
         return CHUNK if self.C <= 2 else CHUNK // 2
 
     @property
+    def chains_alike(self) -> bool:
+        """Whether chains are whole chunks that begin where a thread's columns do: one loop for all of them."""
+        return self.limit > 0 == self.limit % self.chunk
+
+    @property
     def window(self) -> int:
         """Columns that a thread reads at a time."""
         taps = min(self.KW, self.chunk) if self.walk == CHUNKS else self.KW
@@ -73,10 +78,14 @@ class Stencil(NamedTuple):
         columns = (self.LX * self.RUN - 1) * self.sW + (self.KW - 1) * self.dW + 1 + self.off
         return rows, columns, -(-columns // self.RUN) * self.pitch
 
-    def words(self) -> int:
-        """Shared memory, in elements."""
+    def words(self) -> tuple[int, int, int]:
+        """Shared memory, in elements: of the tile, the filters, the stage."""
         rows, _, pitch = self.tile()
-        return self.C * rows * pitch + self.KH * self.row + self.T * self.pitch
+        return self.C * rows * pitch, self.KH * self.row, self.T * self.pitch
+
+    def shared_bytes(self) -> int:
+        """All of it."""
+        return sum(self.words()) * 16 // self.Q
 
 
 EXISTS = 1 << 30

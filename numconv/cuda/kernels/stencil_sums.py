@@ -44,21 +44,24 @@ def _by_rows(s: Stencil, compute: str) -> Any:
 
 
 def _by_chunks(s: Stencil, compute: str) -> Any:
-    """One row of taps: of each chain whole chunks in a loop, then the rest."""
+    """One row of taps: of each chain whole chunks in a loop, then the rest; chains of whole chunks in a loop too."""
     clear, start = _starting(s, compute)
     length = s.limit or s.KW
-    chains = [(first, min(length, s.KW - first)) for first in range(0, s.KW, length)]
+    equal = s.KW // length if s.chains_alike else 0
+    chains = [(first, min(length, s.KW - first)) for first in range(equal * length, s.KW, length)]
     fold, CHAINS = ops.folding(compute, s.sums), s.limit > 0
     CHUNK, int32 = s.chunk, np.int32
     STEP, NEXT = CHUNK * s.dW // s.RUN * s.pitch, CHUNK * s.C * s.FB
 
     def chain_from(i: int) -> Any:
+        if i == len(chains):
+            return ops.device(_nothing)
         first_tap, taps = chains[i]
         WHOLE, REST = taps // CHUNK, taps % CHUNK
         begin = first_tap + WHOLE * CHUNK
         micro = ops.unrolled(_products(s, 1, first_tap, first_tap + CHUNK), compute, s.sums)
         tail = ops.unrolled(_products(s, 1, begin, begin + REST), compute, s.sums)
-        rest = chain_from(i + 1) if i + 1 < len(chains) else ops.device(_nothing)
+        rest = chain_from(i + 1)
 
         def chain(acc: Any, tile: Any, at: Any, filters: Any, first: Any) -> None:
             clear(acc)
@@ -71,10 +74,18 @@ def _by_chunks(s: Stencil, compute: str) -> Any:
 
         return ops.device(chain)
 
-    chain = chain_from(0)
+    chain, EQUAL, CHUNKS_OF_CHAIN = chain_from(0), equal, length // CHUNK
+    micro = ops.unrolled(_products(s, 1, 0, CHUNK), compute, s.sums)
 
     def sum_up(acc: Any, tile: Any, at: Any, filters: Any, first: Any) -> None:
         start(acc)
+        a, b = at, first
+        for _ in range(EQUAL):
+            clear(acc)
+            for _ in range(CHUNKS_OF_CHAIN):
+                micro(acc, tile, a, filters, b)
+                a, b = int32(a + STEP), int32(b + NEXT)
+            fold(acc)
         chain(acc, tile, at, filters, first)
 
     return ops.device(sum_up)
