@@ -59,6 +59,8 @@ def test_without_a_gpu():
         lambda: numconv.conv1d(Elsewhere(), w),
         lambda: numconv.filter_bank(x, w[..., 0].T, device="cuda"),
         lambda: numconv.plan_conv1d((5, 1), w, device="cuda"),
+        lambda: numconv.grad.conv1d_weight(x, (3, 1, 1), x[:3], device="cuda"),
+        lambda: numconv.grad.bias(Elsewhere()),
     ):
         with pytest.raises(extra.Unavailable, match=r": no GPU can be used: .*(numconv\[cuda\]|driver)"):
             call()

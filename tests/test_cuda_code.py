@@ -388,3 +388,24 @@ def test_double(arch, name, shapes, options):
     assert loop["DMMA"] == code.counts["DMMA"]
     if "pad_mode" not in options:  # samples of the border take most, and are few
         assert loop["all"] - loop["DMMA"] <= (460 if tile.unit == 1 else 330)  # in 512 cycles of the tensor cores
+
+
+THIN_GRADIENTS = [
+    ("depthwise 3x3 last", ((64, 56, 56, 128), (3, 3, 1, 128)), {"groups": 128, "padding": 1}, 48 * 8),
+    ("depthwise 3x3 first", ((64, 128, 56, 56), (128, 1, 3, 3)), {"groups": 128, "padding": 1, **FIRST}, 70 * 4),
+    ("half last", ((64, 56, 56, 128), (5, 5, 128, 64)), {"padding": 2, "x_dtype": "float16"}, 120 * 4),
+]
+
+
+@architectures
+@pytest.mark.parametrize(("name", "shapes", "options", "most"), THIN_GRADIENTS, ids=named)
+def test_thin_gradients(arch, name, shapes, options, most):
+    """Few instructions for the loads of a loop: eight or four columns, or what 32 lanes read of four chains."""
+    kernel, jobs = gradient_of(*shapes, **options)
+    assert kernel == "thin"
+    code = compiled(arch, jobs[0])
+    assert code.counts["CALL"] == 0
+    assert code.registers * (128 * 4 if jobs[0].parameters[4] == 4 else 32 * 16) <= REGISTERS
+    loop = max(code.loops, key=lambda loop: loop["LDG"])
+    assert loop["LDG"] >= 16
+    assert loop["all"] <= most

@@ -10,7 +10,7 @@ import numpy as np
 from .._problem import KC, Problem
 from .generic import MOST
 from .kernels.kernel import storage_of
-from .kernels.weight_gradients import SEGMENT
+from .kernels.shapes import SEGMENT
 from .launch import Job, Step
 from .places import Place
 

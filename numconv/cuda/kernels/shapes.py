@@ -185,3 +185,73 @@ class Depthwise(NamedTuple):
     def channel(self, i: int, c: int) -> int:
         """Where in the span channel c of the group of filter i is."""
         return i * self.span // (self.VEC * self.C) * self.C + c
+
+
+SEGMENT = 256
+"""Chains of a gradient of weights that are added up before they are added to others, in the order of the reference."""
+
+
+class Window(NamedTuple):
+    """The taps of a thread of `gradient_thin`, and how many columns of a chain it has at once."""
+
+    KH: int
+    KW: int
+    stride: int  # along a row
+    dilation: int
+
+    @property
+    def taps(self) -> int:
+        """Sums of a thread."""
+        return self.KH * self.KW
+
+    @property
+    def span(self) -> int:
+        """Columns that a result sees."""
+        return (self.KW - 1) * self.dilation + 1
+
+    @property
+    def RUN(self) -> int:
+        """Columns for which it has x and g in registers."""
+        seen = (self.KH * ((run - 1) * self.stride + self.span) for run in (8, 4))
+        return 8 if next(seen) <= 32 else 4 if next(seen) <= 48 else 2
+
+    @property
+    def columns(self) -> int:
+        """Of g, in shared memory: as many as see no more than 32 of x, or a multiple, for each of 32 lanes."""
+        fit = (((32 * n - self.span) // self.stride + 1) for n in range(1, 5))
+        return min(next((n for n in fit if n >= 8), 8), 32)
+
+    @property
+    def wide(self) -> int:
+        """Columns of x that they see."""
+        return (self.columns - 1) * self.stride + self.span
+
+    @property
+    def passes(self) -> int:
+        """Of 32 lanes over these."""
+        return -(-self.wide // 32)
+
+    @property
+    def x_pitch(self) -> int:
+        """Elements of a chain's row of x."""
+        return self.wide | 1
+
+    @property
+    def g_pitch(self) -> int:
+        """Elements of a chain's columns of g."""
+        return self.columns | 1
+
+    @property
+    def x_plane(self) -> int:
+        """Elements of one row of x of all chains."""
+        return 32 * self.x_pitch
+
+    @property
+    def g_plane(self) -> int:
+        """Elements of g."""
+        return 32 * self.g_pitch
+
+    @property
+    def words(self) -> int:
+        """Elements in shared memory."""
+        return self.KH * self.x_plane + self.g_plane

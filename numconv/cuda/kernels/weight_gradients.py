@@ -19,12 +19,11 @@ from .borders import sampling
 from .finish import converting
 from .generic import products
 from .kernel import Kernel, storage_of
+from .shapes import SEGMENT
 
 BLOCKS = 2
 """Of 256 threads on a multiprocessor: three leave too few registers for all that a chain is told."""
 NUMBERS, TOTALS = 40, 16
-SEGMENT = 256
-"""Chains that are added up before they are added to others, in the order of the reference."""
 
 
 def make(x: str, g: str, compute: str, borders: bool, conjugate: str, threads: int = 256) -> Kernel:
