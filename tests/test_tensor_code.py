@@ -83,4 +83,4 @@ def test_sums_in_parts():
 def kernels_shape(job):
     from numconv.cuda.kernels.shapes import Matrix
 
-    return Matrix(*job.parameters[11:])
+    return Matrix(*job.parameters[12:])

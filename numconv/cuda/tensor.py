@@ -34,7 +34,7 @@ FEWEST_STEPS = 8
 """Of a part, where there are too few blocks for all multiprocessors."""
 MULTIPROCESSORS = 132
 TILES = (
-    (Matrix("", False, 128, 128, 64, 64, 3, 2), 1.0),
+    (Matrix("", False, 128, 128, 64, 64, 2, 2), 1.0),
     (Matrix("", False, 256, 64, 64, 64, 2, 2), 1.05),
     (Matrix("", False, 128, 64, 64, 32, 3, 2), 1.4),
     (Matrix("", False, 64, 64, 32, 32, 3, 4), 1.6),
@@ -212,6 +212,8 @@ def chunks_of(
     """(the table of steps, the table that weights are packed by); eight more chunks than the steps have."""
     (KD, KH, KW), C, CH = problem.kernel, problem.group_channels, tile.chunk
     kd, kh, kw, c = (axis.ravel() for axis in np.indices((KD, KH, KW, -(-C // CH))))
+    order = np.argsort(c // 8, kind="stable")
+    kd, kh, kw, c = kd[order], kh[order], kw[order], c[order]
     dD, dH, dW = problem.dilation
     distance = kd * dD * seen.steps[1] + kh * dH * seen.steps[2] + kw * dW * seen.steps[3] + c * CH * seen.channel
     bits = np.full(len(c), EXISTS)
@@ -293,8 +295,9 @@ def _main(problem: Problem, places: dict[str, Place], frame: Frame, first: int) 
         bias.steps[0] if bias else 0, seen.channel, -(-total // parts), parts, first,
     )  # fmt: skip
     arguments, blocks, whole = (numbers, generic.reals(problem)), frame.blocks // groups, parts == 1
+    near = prod(problem.kernel) > 1 and not (tile.split or seen.planes)
     leaving = (*(ends if whole else ("", "float32", "", "")), pixels_down, seen.bounded, rounded)
-    parameters = (*leaving, vector if whole else 1, seen.planes, pairs, whole, *tile)
+    parameters = (*leaving, vector if whole else 1, seen.planes, pairs, whole, near, *tile)
     added = "bias" if bias else "w"
     job = Job("tensor.make", parameters, (blocks, parts, groups), arguments)
     main = Step.of(job, (seen.whose, "packed", added if whole else "w", "out" if whole else "scratch", "steps"), places)

@@ -99,6 +99,13 @@ def test_whole_numbers(precision, layout, channels):
 
 
 @LAYOUTS
+def test_many_channels(layout):
+    """Taps of some channels, then of the others."""
+    exact("tf32", (2, 3), (2, 2), 40, 17, padding="same", **layout)
+    exact("tf32", (2, 3), (1, 2), 72, 16, x_dtype="float16", **layout)
+
+
+@LAYOUTS
 def test_half(layout):
     layer("tf32", (3, 5), (2, 3), 8, 20, padding="same", x_dtype="float16", **layout)
     exact("bf16", (3, 5), (2, 3), 16, 24, n=2, padding="same", x_dtype="float16", **layout)

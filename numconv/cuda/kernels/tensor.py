@@ -16,6 +16,10 @@ bits of its tap, one for each of column, row and plane, which must all be in the
 the border, and those that fill the last step, are zeros without being read; so are their weights, or the filters' that
 do not exist.
 
+Steps are in the order of eight chunks of channels, taps, chunks: the taps read almost the same samples one after the
+other, 16 KB of a block of 128 pixels, which L1 holds beside two blocks of two stages. Tensor cores at the rate of 250
+TFLOP/s ask for 32 KB a step otherwise, 7.6 TB/s of L2, which has less.
+
 *Rows* of a product are the pixels where filters are neighbours in the result, else the filters, so that neighbouring
 lanes store neighbours.
 
@@ -23,8 +27,8 @@ Instructions of a step on compute capability 9.0, without a spill, of a warp of 
 tensor cores of an H200 490 cycles or more by its data sheet (of split operands 64 x 32, 192 products):
 
     bf16, float16    344    216 registers
-    tf32             452    203; rounding is 128 of them: there is no instruction for it
-    tf32, planes     539    212; 431 for pointwise layers, whose pixels are copied by fours
+    tf32             491    194; rounding is 128 of them: there is no instruction for it
+    tf32, planes     536    215; 431 for pointwise layers, whose pixels are copied by fours
     3xtf32           950    218; all of a step at once was 885, with spills
 
 Comparing taps with the border in 64 bits was 25 more; a table for each pixel and tap, instead of masks, is as large as
@@ -49,13 +53,13 @@ NUMBERS = 38
 
 def make(
     bias: str, result: str, activation: str, overflow: str, pixels_down: bool, bounded: bool, rounded: bool,
-    vector: int, planes: int, pairs: bool, whole: bool, *tile: Any,
+    vector: int, planes: int, pairs: bool, whole: bool, near: bool, *tile: Any,
 ) -> Kernel:  # fmt: skip
     """`bounded`: taps may lie outside x; `rounded`: x is as products take it; `vector`: results stored at once.
 
     `planes`: 0, or so many neighbouring pixels of a channel are copied at once; `pairs`: filters are the parts of
     complex ones; not `whole`: a block along the second axis of the grid takes some of the steps, and leaves its sums
-    for `fold`.
+    for `fold`; `near`: what is copied of x is read again soon.
     """
     shape = Matrix(*tile)
     T, STAGES, SIZE, CH, BP, BF = shape.threads, shape.STAGES, shape.stage, shape.chunk, shape.BP, shape.BF
@@ -65,7 +69,7 @@ def make(
     new_pixels = ops.dynamic("int32", 2 * BP, memory_bytes)
     new_where = ops.dynamic("int32", BP, memory_bytes + 8 * BP)
     place, locate = ops.placing("int32"), _locating(bounded)
-    fetch_x = _planes(shape, planes) if planes else _chunks(shape, 0 if pixels_down else BF * RE)
+    fetch_x = _planes(shape, planes) if planes else _chunks(shape, 0 if pixels_down else BF * RE, near)
     fetch_w = _weights(shape, BP * RE if pixels_down else 0)
     look, wait, commit = ops.reader("int64", "int64"), ops.waiting(STAGES - 2), ops.commit
     WR, WC = (shape.WP, shape.WF) if pixels_down else (shape.WF, shape.WP)
@@ -233,10 +237,10 @@ def _locating(bounded: bool) -> Any:
     return ops.device(locate)
 
 
-def _chunks(shape: Matrix, first: int) -> Any:
+def _chunks(shape: Matrix, first: int, near: bool) -> Any:
     """Pixels of a step, 16 bytes at a time: a thread copies one chunk of every T / 8 rows."""
     CH, T, PIXELS, FIRST = shape.chunk, shape.threads, shape.BP * 8 // shape.threads, first
-    copy, take, int32, int64 = ops.copying(shape.storage, CH), ops.taking("int32"), np.int32, np.int64
+    copy, take, int32, int64 = ops.copying(shape.storage, CH, near), ops.taking("int32"), np.int32, np.int64
 
     def fetch(memory: Any, pixels: Any, x: Any, t: Any, to: Any, entry: Any) -> None:
         distance, bits = int32(entry & 0x7FFFFFFF), int32(entry >> 32)

@@ -15,8 +15,9 @@ elements. All that is compiled into one kernel is specialised by these factories
     folding(scalar, n)                fold(acc): the first n accumulators are added to the n behind them
     device(function)                  a function that kernels call
     dynamic(scalar, size, first)      as `shared`, from byte `first` on of the memory that `Kernel.dynamic` asks for
-    copying(storage, n)               copy(array, at, pointer, offset, there): n elements (4, 8 or 16 bytes) into shared
-                                      memory, without registers; zeros where not `there`
+    copying(storage, n, near)         copy(array, at, pointer, offset, there): n elements (4, 8 or 16 bytes) into shared
+                                      memory, without registers; zeros where not `there`; `near`: 16 bytes stay in the
+                                      nearest cache for others, as fewer do
     guarded(bodies, scalar, size)     micro(acc, a, b, low, high): `unrolled` of arrays in registers, those bodies whose
                                       numbers lie between
     getting(scalar, first, n)         get(array, at, acc): the reverse of `put`

@@ -37,11 +37,11 @@ def dynamic(scalar: str, size: int, first: int) -> Any:
     return array
 
 
-def copying(storage: str, n: int) -> Any:
+def copying(storage: str, n: int, near: bool = False) -> Any:
     """So many neighbours, of 4, 8 or 16 bytes; zeros where there is nothing to read."""
     kind, item_bytes = numba_type(storage), np.dtype(storage).itemsize
     size = n * item_bytes
-    text = f"cp.async.{'cg' if size == 16 else 'ca'}.shared.global [$0], [$1], {size}, $2;"
+    text = f"cp.async.{'cg' if size == 16 and not near else 'ca'}.shared.global [$0], [$1], {size}, $2;"
 
     @intrinsic
     def copy(typing: Any, array: Any, at: Any, pointer: Any, offset: Any, there: Any) -> tuple:

@@ -18,7 +18,7 @@ def dynamic(scalar: str, size: int, first: int) -> Callable:
     return shared(scalar, size)
 
 
-def copying(storage: str, n: int) -> Callable:
+def copying(storage: str, n: int, near: bool = False) -> Callable:
     """Checked: alignment on both sides, and bounds."""
     kind = np.dtype(storage)
     size = n * kind.itemsize
