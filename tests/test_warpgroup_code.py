@@ -16,7 +16,7 @@ CASES = [
     ("bf16 64", LAYER, {"precision": "bf16"}, 64, "256x16.F32.BF16"),
     ("bf16 256", WIDE, {"precision": "bf16", "activation": "relu"}, 128, "256x16.F32.BF16"),
     ("bf16 first", TALL, {"precision": "bf16", **FIRST}, 128, "256x16.F32.BF16"),
-    ("half", ((1, 28, 28, 64), (3, 3, 64, 128)), {"precision": "bf16", "x_dtype": "float16"}, 64, "128x16.F32"),
+    ("half", ((1, 28, 28, 64), (3, 3, 64, 128)), {"precision": "bf16", "x_dtype": "float16"}, 64, "32x16.F32"),
     ("tf32 256", WIDE, {"precision": "tf32"}, 128, "256x8.F32.TF32"),
     ("tf32 stride 2", ((8, 56, 56, 256), (3, 3, 256, 256)), {"precision": "tf32", "stride": 2}, 128, "128x8.F32.TF32"),
     ("3xtf32 64", NARROW, {"precision": "3xtf32", **FIRST}, 64, "128x8.F32.TF32"),

@@ -29,13 +29,14 @@ FOLD = 2
 """Stages whose products are added up in tensor cores, for 3xtf32: 24 sums that are cut, not rounded."""
 FARTHEST = 128
 """Pixels between the first and the last tap of a row that share rows in shared memory."""
-SIZES, FOLDED = ((128, 256, 1), (64, 256, 2), (128, 128, 2), (64, 128, 2)), ((128, 128, 1), (64, 128, 2))
+SIZES = ((128, 256, 1), (64, 256, 2), (128, 128, 2), (64, 128, 2), (64, 64, 3), (64, 32, 4))
+FOLDED = ((128, 128, 1), (64, 128, 2), (64, 64, 2), (64, 32, 3))
 """Rows and columns of a tile, and blocks of a multiprocessor; with sums in two registers."""
 MULTIPROCESSORS, SHARED, RESERVED = 132, 228 << 10, 1 << 10
 """Of an H100 or H200; bytes of shared memory of one, and of those a block's that are not its own."""
-SHARED_RATE, CACHE_RATE, START = 128, 30, 4000
-"""Bytes a cycle that shared memory moves, and that the L2 cache gives to a multiprocessor; cycles of a block beside
-its stages. Estimates: they order tiles, no more."""
+SHARED_RATE, CACHE_RATE, STAGE, START = 128, 30, 50, 4000
+"""Bytes a cycle that shared memory moves, and that the L2 cache gives to a multiprocessor; cycles of a stage and of a
+block beside. Estimates: they order tiles, no more."""
 
 
 class Layout(NamedTuple):
@@ -119,7 +120,7 @@ def _cycles(problem: Problem, layout: Layout, tile: Tile, samples: int) -> float
     copied = tile.parts * ROW * (tile.x_rows / tile.taps + tile.filters)
     read = products * ROW * tile.M // 64 * (64 + tile.N)
     stage = max(products * tile.M * tile.N / 32, (copied + read) / SHARED_RATE, copied / CACHE_RATE)
-    return -(-blocks // MULTIPROCESSORS) * (_stages(problem, layout, tile) * stage + START / tile.blocks)
+    return -(-blocks // MULTIPROCESSORS) * (_stages(problem, layout, tile) * (stage + STAGE) + START / tile.blocks)
 
 
 def _stages(problem: Problem, layout: Layout, tile: Tile) -> int:
@@ -158,7 +159,8 @@ def pieces_and_places(
 def plan_of(problem: Problem, x: Place, shared: bool) -> tuple[Layout, int, Tile]:
     """(how x lies, how many samples are laid out at a time, the tile)."""
     layout, samples = layout_of(problem, x), x.view.shape[0]
-    part = samples if layout.in_place else min(samples, max(1, MOST_BYTES // (layout.steps[0] * 16)))
+    most = samples if layout.in_place else max(1, MOST_BYTES // (layout.steps[0] * 16))
+    part = -(-samples // max(1, -(-samples // most)))
     return layout, part, tile_of(problem, layout, part, shared)
 
 
