@@ -8,7 +8,7 @@ from numconv.cuda import methods, warpgroup
 from numconv.cuda.kernels.warpgroup_tile import Tile
 
 from ..problems import poisoned
-from .device import CONV, only, simulated, to_device
+from .device import CONV, forget, only, simulated, to_device
 
 FIRST = {"data_format": "channels_first"}
 DIGITS, LONGEST = {"bf16": 8, "f16": 11, "tf32": 11}, 40
@@ -150,3 +150,18 @@ def test_when_it_is_taken(monkeypatch, taken):
     assert "warpgroup  computes only on compute capability 9.0" in plan.explain()
     CONV[1](to_device(x), to_device(w), precision="bf16")
     assert len(taken) == 1
+
+
+def test_rows_that_cannot_be_shared(monkeypatch):
+    """Where descriptors may not begin inside a pattern, each tap has its own rows."""
+    x, w = arrays((1, 6, 16), (3, 16, 16))
+    agrees(x, w)
+    seen, plan_of = [], warpgroup.plan_of
+    monkeypatch.setattr(
+        warpgroup, "plan_of", lambda problem, x, shared: (seen.append(shared), plan_of(problem, x, shared))[1]
+    )
+    monkeypatch.setattr(methods.probes, "trouble", lambda feature, device: "wrong" * (feature == "wgmma rows"))
+    monkeypatch.setattr(methods, "KERNELS", {str(shared): warpgroup.Products(shared) for shared in (True, False)})
+    forget()
+    agrees(x, w)
+    assert set(seen) == {False}

@@ -16,9 +16,9 @@ the same piece of all of its rows, so that one table entry a stage says where it
 copy costs two instructions of address beside itself; borders and padding cost none, as x was laid out with them.
 
 Taps that are neighbours in a row of the kernel read the same samples, one pixel further on. At stride 1 a block takes
-pixels as they lie in x, those between the rows of the result too, which are not stored (3.5 % at 56 columns): then
+pixels as they lie in x, those between the rows of the result too, which are not stored (1 of 57 columns): then
 the rows of one tap are those of the tap before from the second on, and `taps` stages read one slot, by descriptors
-that begin some rows further on. Of 3 x 3 taps this leaves 27 of 48 KB to be copied for a stage of 128 x 256 sums.
+that begin some rows further on. Of 3 x 3 taps this leaves 28 of 48 KB to be copied for a stage of 128 x 256 sums.
 
 Stage s is multiplied while the next ones are on their way. lag = 1 leaves the product of stage s - 1 unfinished while
 that of s is queued, so that the tensor cores do not wait for the barrier: for blocks that are alone on a
@@ -26,13 +26,15 @@ multiprocessor. Copies are written by threads and read by the tensor cores' own 
 for copies and the barrier.
 
 What bounds it, by counting (no GPU has confirmed it): 128 x 256 sums of a stage take 1024 cycles. Shared memory, 128
-bytes a cycle, reads 80 KB and writes 48 (27) KB meanwhile; for 128 x 128 sums 48 + 32 (21) KB in 512 cycles, 80 (94) %
-of the peak. From the L2 cache come 11.7 (6.6) bytes a thousand operations: 7.0 (4.0) TB/s at 600 TFLOP/s. The main
-loop takes 120 instructions a stage, a quarter of the cycles in which they can be issued.
+bytes a cycle, reads 80 KB and writes 48 (28) KB meanwhile; for 128 x 128 sums 48 + 32 (23) KB in 512 cycles, 80 (90) %
+of the peak. From the L2 cache come 11.7 (6.8) bytes a thousand operations: 7.0 (4.1) TB/s at 600 TFLOP/s. The main
+loop takes 120 (153, of which 40 are for one tap of three) instructions a stage, a quarter of the cycles in which they
+can be issued; with 4 HGMMA of 64 x 256 and 181 registers the compiler adds no wait.
 
 Sums of tensor cores are cut, not rounded: a bias of some 2**-25 of a sum for each instruction on it. With two `parts`
 (3xtf32: a value is the sum of two of tf32, and the product of the small ones is left out) a stage has both, and three
-products, the small ones first; every `fold` stages sums are added up outside, rounded, in registers of their own.
+products, the small ones first; every `fold` stages sums are added up outside, rounded, in registers of their own. The
+small part of an infinity is NaN, and so are the results that see one.
 """
 
 from __future__ import annotations
