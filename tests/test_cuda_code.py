@@ -387,7 +387,7 @@ def test_double(arch, name, shapes, options):
     loop = max(code.loops, key=lambda loop: loop["DMMA"])
     assert loop["DMMA"] == code.counts["DMMA"]
     if "pad_mode" not in options:  # samples of the border take most, and are few
-        assert loop["all"] - loop["DMMA"] <= (460 if tile.unit == 1 else 330)  # in 512 cycles of the tensor cores
+        assert loop["all"] - loop["DMMA"] <= (430 if tile.unit == 1 else 330)  # in 512 cycles of the tensor cores
 
 
 THIN_GRADIENTS = [

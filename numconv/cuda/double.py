@@ -11,7 +11,7 @@ from .._problem import Problem
 from . import generic
 from .dense import FEWEST_FILTERS, FEWEST_PRODUCTS
 from .dense_tiles import MULTIPROCESSORS
-from .kernels.double_copies import NONE
+from .kernels.double_copies import BITS, MISSING, ROW
 from .kernels.double_tile import AHEAD, DEPTH, Tile
 from .kernels.kernel import storage_of
 from .launch import Job, Launches, Step
@@ -38,6 +38,9 @@ def refusal(problem: Problem, x: Place, out: Place) -> str:
         return "only results below 2**30 pixels, and as many weights"
     if max(n + lo + hi for n, (lo, hi) in zip(problem.spatial, problem.pads, strict=True)) >= 2**30:
         return "only axes below 2**30 samples"
+    reaches = [(n - 1) * dilation for n, dilation in zip(problem.kernel, problem.dilation, strict=True)]
+    if max(*reaches, problem.spatial[0] + sum(problem.pads[0])) >= 2 ** (BITS - 1):
+        return f"only planes and taps within 2**{BITS - 1} samples"
     is_split = parts == "cf" and problem.compute == np.complex128
     if parts[0] == "c" and not is_split and not aligned(x, problem.x_dtype.itemsize):
         return "only complex numbers at multiples of their size"
@@ -118,14 +121,17 @@ def steps_of(problem: Problem, x: Place, w: Place) -> np.ndarray:
     Behind them as many as are copied ahead, that do not exist; then, for each DEPTH, whether it ends a chain.
     """
     (_, KH, _), C, depth = problem.kernel, problem.group_channels, DEPTH // width_of(problem)
-    filling = np.array([[NONE, 0, 0, 0, 0]])
+    filling = np.array([[MISSING << (2 * BITS), 0, 0, 0]])
+    bits = np.array([1 << (2 * BITS), 1 << BITS, 1])
     parts, ends = [], []
     for first, last, begin, end in problem.chains():
         row, step = np.divmod(np.arange((last - first) * (end - begin)), end - begin)
         (kd, kh), (kw, c) = np.divmod(row + first, KH), np.divmod(step + begin, C)
         taps = np.stack([kd, kh, kw, c], axis=1)
         places = taps * [*problem.dilation, 1]
-        part = np.column_stack([places[:, :3], places @ np.array(x.steps[1:]), taps @ np.array(w.steps[:4])])
+        part = np.zeros((len(row), ROW), np.int64)
+        part[:, 0], part[:, 1] = places[:, :3] @ bits, places @ np.array(x.steps[1:])
+        part[:, 2] = taps @ np.array(w.steps[:4])
         parts += [part, np.tile(filling, (-len(part) % depth, 1))]
         ends += [0] * (-(-len(part) // depth) - 1) + [1]
     parts.append(np.tile(filling, (AHEAD * depth, 1)))

@@ -12,10 +12,10 @@ from .borders import sampling
 from .double_tile import DEPTH, GROUPS, Tile
 from .kernel import Kernel, storage_of
 
-ROW = 5
-"""Of the table of steps: place of the tap (d, h, w), `NONE` first where there is no step; of x and of the weight."""
-NONE = -(2**30)
-"""Far from any sample: a coordinate of pixels and steps that do not exist."""
+ROW, BITS = 4, 21
+"""Numbers of a step: the place of its tap, d, h and w in so many bits each; of x; of the weight; nothing."""
+MISSING, NONE = 2**BITS - 1, -(2**30)
+"""d of a step that does not exist, far from any plane; and of a pixel."""
 
 
 def locating(parts: str, tensor: bool) -> Any:
@@ -54,10 +54,10 @@ def fetching(tile: Tile, parts: str, borders: bool, padded: bool) -> list:
     `padded`: a pad value that is not 0.0; it is copied from `pads`.
     """
     put, weigh, spot = _putting(tile, parts, borders, padded), _weighing(tile), _spots(tile)
-    look = ops.reader("int64", "int64")
+    look = _looking()
     UNIT, SHIFT, PIXELS = tile.unit, int(parts == "cc" and tile.tensor), tile.P
     ACROSS, DOWN = DEPTH // UNIT, tile.T * UNIT // DEPTH
-    EVERY, X, W, divide, int32, int64 = tile.T // tile.P * UNIT, tile.x_size, tile.w_size, ops.divide, *_INTS
+    EVERY, X, W, divide, int32 = tile.T // tile.P * UNIT, tile.x_size, tile.w_size, ops.divide, np.int32
 
     def part(group: int) -> Any:
         first, last = _share(copies_of(tile), group)
@@ -69,9 +69,7 @@ def fetching(tile: Tile, parts: str, borders: bool, padded: bool) -> list:
         ) -> None:  # fmt: skip
             down = divide(t, int32(ACROSS))
             k = int32((t - down * ACROSS) * UNIT)
-            row = int64(int32(stage * DEPTH + k) >> SHIFT) * ROW
-            d, h, v = int32(look(steps, row)), int32(look(steps, row + 1)), int32(look(steps, row + 2))
-            of = look(steps, row + 3)
+            d, h, v, of = look(steps, int32(stage * DEPTH + k) >> SHIFT)
             for i in range(first, last):
                 to = int32(slot * X + spot(int32(down + i * DOWN), k))
                 put(xs, to, x, pads, table, d, h, v, of, bases[i], pds[i], phs[i], pws[i], numbers)
@@ -86,9 +84,8 @@ def fetching(tile: Tile, parts: str, borders: bool, padded: bool) -> list:
             pixel = int32(t % PIXELS)
             for i in range(first, last):
                 step = int32(k + i * EVERY)
-                row = int64(int32(stage * DEPTH + step) >> SHIFT) * ROW
-                d, h, v = int32(look(steps, row)), int32(look(steps, row + 1)), int32(look(steps, row + 2))
-                to, of = int32(slot * X + spot(pixel, step)), look(steps, row + 3)
+                d, h, v, of = look(steps, int32(stage * DEPTH + step) >> SHIFT)
+                to = int32(slot * X + spot(pixel, step))
                 put(xs, to, x, pads, table, d, h, v, of, bases[0], pds[0], phs[0], pws[0], numbers)
             for i in range(start, end):
                 weigh(ws, slot * W, packed, panel, stage, t, i, numbers)
@@ -99,6 +96,17 @@ def fetching(tile: Tile, parts: str, borders: bool, padded: bool) -> list:
 
 
 _INTS = (np.int32, np.int64)
+
+
+def _looking() -> Any:
+    """The row of a step, without its weight, by one load: copies where lanes are pixels look up one for each."""
+    both, MASK, int32, int64 = ops.both("int64"), MISSING, *_INTS
+
+    def look(steps: Any, step: Any) -> Any:
+        tap, of = both(steps, int64(step) * ROW)
+        return int32(tap >> (2 * BITS)), int32(tap >> BITS) & int32(MASK), int32(tap) & int32(MASK), of
+
+    return ops.device(look)
 
 
 def _spots(tile: Tile) -> Any:
@@ -124,7 +132,7 @@ def _putting(tile: Tile, parts: str, borders: bool, padded: bool) -> Any:
     ) -> None:  # fmt: skip
         inside, place = aim(table, d, h, v, at, base, pd, ph, pw, numbers)
         if PADDED:
-            there = d != NONE and pd != NONE
+            there = d != MISSING and pd != NONE
             if inside or not there:
                 copy(xs, int32(to * EACH), x, place, there)
             else:
@@ -189,7 +197,7 @@ def _aiming(borders: bool) -> Any:
         table: Any, d: Any, h: Any, v: Any, at: Any, base: Any, pd: Any, ph: Any, pw: Any, numbers: Any
     ) -> Any:  # fmt: skip
         found, place = within(table, d, h, v, at, base, pd, ph, pw, numbers)
-        if not found and d != NONE and pd != NONE:
+        if not found and d != MISSING and pd != NONE:
             plane, line, column = int64(pd + d), int64(ph + h), int64(pw + v)
             place += (sample(plane, numbers[18], numbers[15], table, int64(0)) - plane) * numbers[9]
             place += (sample(line, numbers[19], numbers[16], table, numbers[21]) - line) * numbers[10]
@@ -232,8 +240,8 @@ def packing(w: str, scalar: str, parts: str, F: int) -> Kernel:
         g = divide(blocks, int32(numbers[2]))
         f = int32((blocks - g * int32(numbers[2])) * F + column)
         row = int64(k_all >> 1 if TURNED else k_all) * ROW
-        place = look(steps, row + 4)  # of weights that are reversed, below 0
-        there = look(steps, row) != NONE and f < numbers[3]
+        place = look(steps, row + 2)  # of weights that are reversed, below 0
+        there = look(steps, row) >> (2 * BITS) != MISSING and f < numbers[3]
         filter = int64(g) * numbers[3] + f
         if WHOLE:
             place += filter * numbers[4]

@@ -56,6 +56,7 @@ elements. All that is compiled into one kernel is specialised by these factories
                                       ``body(acc, own, a, b, mma)``, of which `own` are `kept` values from call to call;
                                       in ``a(offset, n, flip)``, bits of the place are flipped before `offset` is added
     negating(body, scalar, size)      as `unrolled`, the body also given ``minus(value)``
+    both(storage)                     load(pointer, offset): two neighbours of 8 bytes at once, from an even place on
     scattering(scalar, first, n, offsets)  put(array, at, acc): a store of n accumulators to each offset
 `commit`: a group of copies ends. What was waited for is seen by other threads behind a barrier.
 

@@ -9,7 +9,7 @@ from llvmlite import ir
 from numba.cuda import cgutils, types
 from numba.cuda.extending import intrinsic
 
-from .gpu import _DOUBLE, _INT32, _INT64, _neighbours, numba_type
+from .gpu import _DOUBLE, _GLOBAL, _INT32, _INT64, _global, _neighbours, numba_type
 
 LARGE = 900
 """From this architecture on there is the product of 16 x 16 by 16 x 8; others make it of 8 of 8 x 4 by 4 x 8."""
@@ -128,6 +128,26 @@ def _product(builder: Any, shape: str, c: list, a: list, b: list) -> list:
     constraints = ",".join(["=d"] * n + ["d"] * len(operands))
     found = builder.call(ir.InlineAsm(function, text, constraints), operands)
     return [builder.extract_value(found, i) for i in range(n)]
+
+
+def both(storage: str) -> Any:
+    """Two neighbours of 8 bytes, from an even place on, by the read-only path."""
+    kind = numba_type(storage)
+
+    @intrinsic
+    def load(typing: Any, pointer: Any, offset: Any) -> tuple:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            place = builder.gep(_global(builder, args[0]), [args[1]])
+            vector = ir.VectorType(place.type.pointee, 2)
+            values = builder.load(builder.bitcast(place, ir.PointerType(vector, _GLOBAL)))
+            values.align = 16
+            values.set_metadata("invariant.load", builder.module.add_metadata([]))
+            parts = [builder.extract_element(values, ir.Constant(_INT32, i)) for i in range(2)]
+            return context.make_tuple(builder, signature.return_type, parts)
+
+        return types.UniTuple(kind, 2)(types.CPointer(kind), types.int64), generate
+
+    return load
 
 
 def scattering(scalar: str, first: int, n: int, offsets: tuple[int, ...]) -> Any:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ... import reference
+from .simulated import Pointer, _neighbours, multiply_add
 from .simulated import _lock as lock
-from .simulated import _neighbours, multiply_add
 
 
 def multiplying_doubles(body: Callable, size: int, kept: int) -> Callable:
@@ -82,6 +82,18 @@ def _multiply(warp: dict[int, list]) -> None:
         totals = reference.fma(left[k], right[k], totals)
     for lane in range(32):
         warp[lane][0] = totals[lane // 4, lane % 4].reshape(products, 4)
+
+
+def both(storage: str) -> Callable:
+    """Checked: bounds and alignment."""
+
+    def load(pointer: Pointer, offset: int) -> tuple:
+        first, last = pointer.at(offset), pointer.at(offset + 1)
+        if pointer.memory[first:].__array_interface__["data"][0] % 16:
+            raise IndexError(offset)
+        return pointer.memory[first], pointer.memory[last]
+
+    return load
 
 
 def scattering(scalar: str, first: int, n: int, offsets: tuple[int, ...]) -> Callable:
