@@ -138,6 +138,8 @@ DEPTHWISE = [
 ]  # fmt: skip
 
 
+LOOPS = ("signal 64", "signal 300", "signal 4095", "image 15x15")
+"""Stencils whose taps are a loop without another in it."""
 OLDER = ("image 3x3", "image 7x7 reflect", "colour 32x5x4", "signal 64")
 """Stencils that are compiled for both."""
 architectures = pytest.mark.parametrize("arch", ARCHITECTURES, ids=lambda arch: f"sm_{arch[0]}{arch[1]}")
@@ -186,7 +188,7 @@ def test_stencil(arch, name, shapes, options):
     products = taps * shape.C * shape.sums
     assert code.counts["FFMA"] + code.counts["DFMA"] >= products
     assert code.counts["LDS.128"] >= shape.C * (1 if shape.walk else shape.KH)
-    assert not shape.walk or code.share("FFMA") > 0.85
+    assert name not in LOOPS or code.share("FFMA") > 0.9
     assert (code.counts["LDG.128"] > 0) == (shape.V * np.dtype(job.parameters[0]).itemsize == 16)
     assert code.counts["CALL"] == 0
     assert code.registers * shape.T * shape.blocks() <= REGISTERS

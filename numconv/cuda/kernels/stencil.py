@@ -18,12 +18,12 @@ What a result takes, counted in code for sm_90 along the way of a block inside a
 of 1.75 GHz issues 55 instructions in the time in which its memory (4.3 TB/s) moves the 8 bytes of a float32 result of
 one channel. So these bound the share of copying, as estimates, not measured:
 
-    3x3, 56x56 planes          40 (9 products; a fifth of the threads have no column or row)    by bytes
-    3x3, an image              25                                                              by bytes
-    7x7, an image              60 (49 products)                                                0.9
-    8 filters of 5x5           34 of each (25 products), whose bytes take 31                    0.9
-    31, 64 and 255 taps        45, 82 and 275                                                  by bytes, 0.67, 0.2
-    4095 taps                  4240, of which 96 % are products
+    3x3, 56x56 planes          41 (9 products; a fifth of the threads have no column or row)    by bytes
+    3x3, an image              31                                                               by bytes
+    7x7, an image              68 (49 products)                                                 0.8
+    8 filters of 5x5           40 (25 products), whose bytes take 31                            0.78
+    31, 64 and 255 taps        52, 80 and 281                                                   by bytes, 0.69, 0.2
+    4095 taps                  4270, of which 96 % are products
 """
 
 from __future__ import annotations
@@ -139,11 +139,14 @@ def _filling(s: Stencil, x: str, compute: str, border: str) -> Any:
 def _placing(s: Stencil, border: str) -> Any:
     """Where the samples of a unit lie in a row, V at a time; NOWHERE if not all of these are in the row itself."""
     locate_all = ops.locating(tuple(range(0, s.Q, s.V)), s.V, border == "table" and s.V == 1)
-    int32 = np.int32
+    TOGETHER, int32 = s.V > 1, np.int32
 
     def locate(places: Any, first: Any, table: Any, numbers: Any) -> None:
         last, W, start = int32(numbers[13] - numbers[6]), int32(numbers[4]), int32(numbers[8] + numbers[6])
-        locate_all(places, first, int32(1), last, W, int32(numbers[11]), table, start)
+        if TOGETHER:
+            locate_all(places, first, int32(1), int32(2**31 - 1), W, int32(1), table, start)
+        else:
+            locate_all(places, first, int32(1), last, W, int32(numbers[11]), table, start)
 
     return ops.device(locate)
 
@@ -264,6 +267,7 @@ def _writing(s: Stencil, bias: str, compute: str, result: str, activation: str, 
     box, some = ops.boxing(bias or compute, compute, (s.Q,)), _storing(s, result, whole)
     kind, final, Q, RUN, LX, RH = getattr(np, compute), getattr(np, whole), s.Q, s.RUN, s.LX, s.RH
     PER, PITCH, BIAS, divide, int32, int64 = s.RUN // s.Q, s.pitch, bool(bias), ops.divide, *_INTS
+    TOGETHER = s.VO > 1
     APART = 32 // PER  # threads between those whose results a lane writes
     DOWN, ACROSS, REGULAR = max(APART // LX, 0), APART if LX >= 32 else 0, LX >= 32 or APART >= LX
 
@@ -283,15 +287,17 @@ def _writing(s: Stencil, bias: str, compute: str, result: str, activation: str, 
                 ny = divide(int32(of + k * APART), int32(LX))
                 nx = int32(of + k * APART - ny * LX)
             h, v = int32(oh + ny * RH), int32(ow + nx * RUN + part)
-            if one < numbers[15] and h < numbers[20] and v < numbers[21]:
+            left = int32(int32(numbers[21]) - v)
+            if left > 0 and h < int32(numbers[20]) and one < int32(numbers[15]):
                 sums, values = cuda.local.array(Q, kind), cuda.local.array(Q, final)
                 biases = cuda.local.array(Q, kind)
                 if BIAS:
                     box(biases, bias, filter * numbers[26], (int64(0),))
                 get(stage, int32((of + k * APART) * PITCH + part), sums)
                 finish(values, sums, biases, reals[2])
-                at = base + int64(h) * int64(int32(numbers[23])) + int64(v) * int64(int32(numbers[24]))
-                some(values, out, at, int32(int32(numbers[21]) - v), numbers[24])
+                at = base + int64(h) * int64(int32(numbers[23]))
+                at += int64(v) if TOGETHER else int64(v) * int64(int32(numbers[24]))
+                some(values, out, at, left, numbers[24])
 
     return ops.device(write)
 
