@@ -318,7 +318,7 @@ def gradient_of(x_shape, w_shape, x_dtype="float32", g_dtype=None, result=None, 
 
 
 GRADIENTS = [
-    ("float16", {"x_dtype": "float16"}, ("FFMA", "FADD")),
+    ("mixed", {"x_dtype": "float32", "g_dtype": "complex64"}, ("FFMA", "FADD")),
     ("complex64 wrap", {"x_dtype": "complex64", "padding": 1, "pad_mode": "wrap"}, ("FFMA", "FADD")),
 ]
 

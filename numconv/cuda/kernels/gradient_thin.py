@@ -101,7 +101,8 @@ def pixels(x: str, g: str, compute: str, border: str, blocks: int, whole: bool, 
             for i in range(t, X_PLANE, 32):
                 place_x(xs, int32(i), kind(1))
         clear(acc)
-        for _ in range(numbers[10]):
+        top, _last, _first, _end = find(int32(numbers[2] + int32(cuda.blockIdx.z) * 32), numbers)
+        for _ in range(min(numbers[10], numbers[12] - top)):
             going = there and row < last
             if going:
                 at = locate(lines, table, numbers, row, kd, f, c)
