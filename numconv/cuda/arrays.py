@@ -111,7 +111,13 @@ def _torch_dtype(dtype: Any) -> np.dtype:
 
 def _torch_empty(shape: tuple[int, ...], dtype: np.dtype, device: int, stream: int = 0) -> Any:
     torch = sys.modules["torch"]
-    return torch.empty(shape, dtype=getattr(torch, dtype.name), device=f"cuda:{device}")
+    return torch.empty(shape, dtype=getattr(torch, _name(dtype)), device=f"cuda:{device}")
+
+
+@lru_cache(maxsize=64)
+def _name(dtype: np.dtype) -> str:
+    """NumPy makes it anew each time, from parts."""
+    return dtype.name
 
 
 def _torch_stream(tensor: Any, device: int) -> int:

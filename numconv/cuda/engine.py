@@ -89,7 +89,7 @@ class Engine:
         """The same for weights and bias that lie alike, at other addresses."""
         moved = Engine.__new__(Engine)
         moved.__dict__.update(self.__dict__)
-        moved._packed, moved.w, moved._bases = {}, Place(self.w.view, w), {"": 0}
+        moved.w, moved._bases = Place(self.w.view, w), {"": 0}
         moved._kind = (self.device, w % WIDEST, *self._kind[2:])
         if self.bias is not None:
             moved.bias = Place(self.bias.view, bias)
@@ -125,15 +125,17 @@ class Engine:
 
     def touches(self, ready: Ready, x: Given, outs: Sequence[Given]) -> bool:
         """Whether a result may share memory with what is read."""
-        if len(outs) == 1 and not self._shared:  # a plan's
-            (first, last), (low, high) = ready.extents
-            return outs[0].address + low < x.address + last and x.address + first < outs[0].address + high
-        read = [(x.address, ready.extents[0]), *((self._bases[whose], extent) for whose, extent in self._shared)]
-        return any(
-            out.address + low < at + last and at + first < out.address + high
-            for out, (low, high) in zip(outs, ready.extents[1:], strict=True)
-            for at, (first, last) in read
-        )
+        first, last = ready.extents[0]
+        begin, end = x.address + first, x.address + last
+        for out, (low, high) in zip(outs, ready.extents[1:], strict=True):
+            start, stop = out.address + low, out.address + high
+            if start < end and begin < stop:
+                return True
+            for whose, (first, last) in self._shared:
+                at = self._bases[whose]
+                if start < at + last and at + first < stop:
+                    return True
+        return False
 
     def run(self, frame: Frame, x: Given, outs: Sequence[Given], stream: int, library: Library) -> None:
         """Queue all kernels of a call, on arrays that do not overlap; other memory is of the library's."""
@@ -153,6 +155,7 @@ class Engine:
 
     def _queue(self, ready: Ready, x: int, outs: Sequence[int], stream: int, library: Library) -> None:
         bases, lent = self._bases.copy(), []
+        packed = self._packed if self._lasting else {}  # weights of the caller's may be others in the next call
         bases["x"] = x
         bases.update(zip(self._names, outs, strict=True))
 
@@ -169,14 +172,16 @@ class Engine:
             here = bases | {whose: bases[whose] + shift for whose, shift in turn.shifts} if turn.shifts else bases
             for bound in turn.bounds:
                 if bound.packed:
-                    here["packed"] = self._packed_for(bound, here, stream, library)
+                    here["packed"] = self._packed_for(bound, here, packed, stream, library)
                 if bound.scratch:
                     here["scratch"] = lend(bound.scratch)
                 _launch(bound.steps, here, stream)
 
-    def _packed_for(self, bound: Bound, bases: dict[str, int], stream: int, library: Library) -> int:
+    def _packed_for(
+        self, bound: Bound, bases: dict[str, int], packed: dict[tuple, tuple[Any, int]], stream: int, library: Library
+    ) -> int:
         """The address of packed weights; those that last are there, whatever the stream that reads them next."""
-        found = self._packed.get(bound.key)
+        found = packed.get(bound.key)
         if found is None:
             if self._lasting:
                 self._check_recording(stream)
@@ -185,7 +190,7 @@ class Engine:
             _launch(bound.packing, bases | {"packed": found[1]}, stream)
             if self._lasting:
                 wait(stream, self.device)
-            self._packed[bound.key] = found
+            packed[bound.key] = found
         return found[1]
 
 

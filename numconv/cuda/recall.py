@@ -19,12 +19,16 @@ _KNOWN = Recent(1024)
 
 
 class Known(NamedTuple):
-    """A call that was checked: `ahead` is how far canonical weights begin behind the caller's."""
+    """A call that was checked: `ahead` is how far canonical weights begin behind the caller's.
+
+    `moved`: the engine for the last addresses of weights and bias.
+    """
 
     engine: Engine
     frame: Frame
     shape: tuple[int, ...]
     ahead: int
+    moved: dict[tuple[int, int], Engine]
 
 
 def compute(
@@ -50,6 +54,10 @@ def compute(
         return source.compute(engine, frame, out)
     if known is None:
         engine, frame, _ = make()
-        known = _KNOWN[key] = Known(engine, frame, frame.out_shape(x.shape), engine.w.address - w.address)
-    engine = known.engine.at(w.address + known.ahead, 0 if bias is None else bias.address)
-    return computed(library, arrays[0], x, engine, known.frame, known.shape, out)
+        known = _KNOWN[key] = Known(engine, frame, frame.out_shape(x.shape), engine.w.address - w.address, {})
+    places = w.address, 0 if bias is None else bias.address
+    moved = known.moved.get(places)
+    if moved is None:
+        known.moved.clear()
+        moved = known.moved[places] = known.engine.at(places[0] + known.ahead, places[1])
+    return computed(library, arrays[0], x, moved, known.frame, known.shape, out)
