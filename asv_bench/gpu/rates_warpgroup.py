@@ -39,7 +39,7 @@ def products(kind: str) -> Kernel:
         clear(acc)
         left, right = describe(memory, int32((t >> 7) * 8192)), describe(memory, int32(M * 128))
         for _ in range(numbers[0]):
-            multiply(acc, left, right)
+            multiply(acc, left, right, int32(1))
             finished()
         settle(acc)
         total = float32(0)

@@ -28,13 +28,15 @@ for copies and the barrier.
 What bounds it, by counting (no GPU has confirmed it): 128 x 256 sums of a stage take 1024 cycles. Shared memory, 128
 bytes a cycle, reads 80 KB and writes 48 (28) KB meanwhile; for 128 x 128 sums 48 + 32 (23) KB in 512 cycles, 80 (90) %
 of the peak. From the L2 cache come 11.7 (6.8) bytes a thousand operations: 7.0 (4.1) TB/s at 600 TFLOP/s. The main
-loop takes 120 (153, of which 40 are for one tap of three) instructions a stage, a quarter of the cycles in which they
-can be issued; with 4 HGMMA of 64 x 256 and 181 registers the compiler adds no wait.
+loop takes 149 instructions a stage, a third of them for one tap of three alone: less than a quarter of the cycles in
+which they can be issued; with 4 HGMMA of 64 x 256 and 186 registers the compiler adds no wait.
 
 Sums of tensor cores are cut, not rounded: a bias of some 2**-25 of a sum for each instruction on it. With two `parts`
 (3xtf32: a value is the sum of two of tf32, and the product of the small ones is left out) a stage has both, and three
-products, the small ones first; every `fold` stages sums are added up outside, rounded, in registers of their own. The
-small part of an infinity is NaN, and so are the results that see one.
+products, the small ones first; every `fold` stages sums are added up outside, rounded, in registers of their own, and begin
+anew: of 213 instructions a stage and 64 additions between; a branch within one loop made the compiler wait in every
+stage, zeros that are added to took 130 instructions more. The small part of an infinity is NaN, and so are the
+results that see one.
 """
 
 from __future__ import annotations
@@ -76,6 +78,7 @@ def make(
     )
     X_SLOT, W_SLOT = tile.parts * tile.x_rows * ROW, tile.parts * tile.filters * ROW
     X_ALL, W_ALL, AHEAD, TAPS, SHIFT = tile.x_bytes, tile.w_slots * W_SLOT, tile.ahead, tile.taps, tile.shift * ROW
+    CHAIN = tile.fold or 1 << 30
     X_HALF, W_HALF = (0, 64 * ROW) if tile.left else (64 * ROW, 0)
     PIXELS, FILTERS, LEFT, divide, int32, int64 = tile.pixels, tile.filters, tile.left, ops.divide, np.int32, np.int64
 
@@ -118,36 +121,32 @@ def make(
         start(acc)
         half = int32(t >> 7)
         x_side, w_side = describe(memory, int32(half * X_HALF)), describe(memory, int32(X_ALL + half * W_HALF))
-        at_x, at_w, turn, rest, at = int32(0), int32(0), int32(0), int32(FOLD), look(pieces, entry)
-        for stage in range(stages):
-            landed()
-            fence()
-            finished()
-            cuda.syncthreads()
-            pixels, filters = x_side + np.uint64((at_x + turn * SHIFT) >> 4), w_side + np.uint64(at_w >> 4)
-            product(acc, filters if LEFT else pixels, pixels if LEFT else filters)
-            if stage + AHEAD < stages:
-                load(memory, int32(to_x + mine), int32(to_w + mine), x, own, at, w, weights, tap, numbers)
-                weights += W_SLOT
-            commit()
-            to_w, at_w, tap, turn = int32(to_w + W_SLOT), int32(at_w + W_SLOT), int32(tap + 1), int32(turn + 1)
-            to_w, at_w = int32(0) if to_w == W_ALL else to_w, int32(0) if at_w == W_ALL else at_w
-            if tap == TAPS:
-                entry, to_x, tap = int32(entry + 8), int32(to_x + X_SLOT), int32(0)
-                to_x, at = int32(0) if to_x == X_ALL else to_x, look(pieces, entry)
-            if turn == TAPS:
-                at_x, turn = int32(at_x + X_SLOT), int32(0)
-                at_x = int32(0) if at_x == X_ALL else at_x
+        at_x, at_w, turn, at, stage = int32(0), int32(0), int32(0), look(pieces, entry), int32(0)
+        while stage < stages:
+            more, last = int32(0), min(int32(stage + CHAIN), stages)
+            while stage < last:
+                landed()
+                fence()
+                finished()
+                cuda.syncthreads()
+                pixels, filters = x_side + np.uint64((at_x + turn * SHIFT) >> 4), w_side + np.uint64(at_w >> 4)
+                product(acc, filters if LEFT else pixels, pixels if LEFT else filters, more)
+                more, stage = int32(1), int32(stage + 1)
+                if stage + (AHEAD - 1) < stages:
+                    load(memory, int32(to_x + mine), int32(to_w + mine), x, own, at, w, weights, tap, numbers)
+                    weights += W_SLOT
+                commit()
+                to_w, at_w, tap, turn = int32(to_w + W_SLOT), int32(at_w + W_SLOT), int32(tap + 1), int32(turn + 1)
+                to_w, at_w = int32(0) if to_w == W_ALL else to_w, int32(0) if at_w == W_ALL else at_w
+                if tap == TAPS:
+                    entry, to_x, tap = int32(entry + 8), int32(to_x + X_SLOT), int32(0)
+                    to_x, at = int32(0) if to_x == X_ALL else to_x, look(pieces, entry)
+                if turn == TAPS:
+                    at_x, turn = int32(at_x + X_SLOT), int32(0)
+                    at_x = int32(0) if at_x == X_ALL else at_x
+            settle(acc)
             if FOLD:
-                rest = int32(rest - 1)
-                if rest == 0:
-                    settle(acc)
-                    fold_in(acc)
-                    clear(acc)
-                    rest = int32(FOLD)
-        settle(acc)
-        if FOLD:
-            fold_in(acc)
+                fold_in(acc)
         cuda.syncthreads()
         finish(acc, where, biases, out, t, g, f0, numbers, reals)
 

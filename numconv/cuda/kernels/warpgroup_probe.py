@@ -17,12 +17,12 @@ M, N = 128, 256
 def product(kind: str, shift: int) -> Kernel:
     """Rows of 128 bytes, M and then N, to M x N sums of products: two warpgroups, by way of swizzled shared memory.
 
-    Both operands begin `shift` rows after the first; so many rows more are read of each.
+    Sums start anew, over sevens. Both operands begin `shift` rows after the first; so many rows more are read of each.
     """
     T, STEP, SUMS = M * 2, M // 4, N // 2
     MORE, SHIFT = STEP if shift else 0, shift * ROW
     LEFT, RIGHT = M + MORE, N + MORE
-    new_memory, clear = ops.dynamic("uint8", (LEFT + RIGHT) * ROW, 0), ops.filling("float32", 0, N // 2, 0.0)
+    new_memory, clear = ops.dynamic("uint8", (LEFT + RIGHT) * ROW, 0), ops.filling("float32", 0, N // 2, 7.0)
     left, right = ops.streaming(LEFT // STEP, STEP * ROW), ops.streaming(RIGHT // STEP, STEP * ROW)
     describe, multiply, settle = ops.descriptor, ops.multiplying(kind, N), ops.settling(N)
     commit, landed, fence = ops.commit, ops.waiting(0), ops.fence_copies
@@ -40,7 +40,9 @@ def product(kind: str, shift: int) -> Kernel:
         landed()
         fence()
         cuda.syncthreads()
-        multiply(acc, describe(memory, int32((t >> 7) * (64 * ROW) + SHIFT)), describe(memory, int32(B_AT + SHIFT)))
+        multiply(
+            acc, describe(memory, int32((t >> 7) * (64 * ROW) + SHIFT)), describe(memory, int32(B_AT + SHIFT)), int32(0)
+        )
         settle(acc)
         cuda.syncthreads()
         spread(sums, int32(((t >> 5) * 16 + (lane >> 2)) * N + (lane & 3) * 2), acc)

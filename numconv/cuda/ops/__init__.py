@@ -63,8 +63,9 @@ elements. All that is compiled into one kernel is specialised by these factories
 Products of *warpgroups*, 128 threads (`kind`: bf16, f16 or tf32; `memory`: dynamic, of uint8):
 
     descriptor(memory, at)            of an operand: rows of 128 bytes of K from byte `at` on, swizzled
-    multiplying(kind, N, pairs)       product(acc, a, b): 64 x N sums, 128 bytes of K, begun, a group of its own; the
-                                      operands of each pair lie so many bytes behind a and b
+    multiplying(kind, N, pairs)       product(acc, a, b, more): 64 x N sums, 128 bytes of K, begun, a group of its own;
+                                      the operands of each pair lie so many bytes behind a and b; unless `more`, sums
+                                      start anew
     finished(groups)                  wait(): until all but the last groups of products have read their operands
     settling(N)                       settle(acc): until all are finished; nothing else touches accumulators before
     spreading(N, first, down, right)  spread(array, at, acc): this thread's sums, acc[first] on; steps of rows, columns

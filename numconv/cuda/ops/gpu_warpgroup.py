@@ -29,28 +29,33 @@ def descriptor(typing: Any, array: Any, at: Any) -> tuple:
 
 
 def multiplying(kind: str, N: int, pairs: tuple[tuple[int, int], ...] = ((0, 0),)) -> Any:
-    """128 bytes of K, four instructions for each pair of operands so many bytes further on; a group of their own."""
+    """128 bytes of K, four instructions for each pair of operands so many bytes further on; a group of their own.
+
+    The first ones may start sums anew: zeros in registers that products are to add to took two instructions each.
+    """
     depth, name = _KINDS[kind]
     count = N // 2
     registers, ends = ", ".join(f"${i}" for i in range(count)), "" if kind == "tf32" else ", 0, 0"
     text = (
-        "{ .reg .pred p; setp.eq.u32 p, 0, 0; "
+        f"{{ .reg .pred p; setp.ne.b64 p, ${2 * count + 2}, 0; "
         f"wgmma.mma_async.sync.aligned.m64n{N}k{depth}.f32.{name}.{name} "
         f"{{{registers}}}, ${2 * count}, ${2 * count + 1}, p, 1, 1{ends}; }}"
     )
 
     @intrinsic
-    def product(typing: Any, acc: Any, a: Any, b: Any) -> tuple:
+    def product(typing: Any, acc: Any, a: Any, b: Any, more: Any) -> tuple:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             _say(builder, "wgmma.fence.sync.aligned;")
+            added = builder.zext(args[3], _INT64)
             for pair, step in product_of(pairs, range(4)):
                 ahead = [ir.Constant(_INT64, (offset >> 4) + 2 * step) for offset in pair]
-                operands = [builder.add(each, more) for each, more in zip(args[1:], ahead, strict=True)]
-                _tied(context, builder, acc, args[0], count, text, operands)
+                operands = [builder.add(each, further) for each, further in zip(args[1:3], ahead, strict=True)]
+                _tied(context, builder, acc, args[0], count, text, [*operands, added])
+                added = ir.Constant(_INT64, 1)
             _say(builder, "wgmma.commit_group.sync.aligned;")
             return context.get_dummy_value()
 
-        return types.void(acc, types.uint64, types.uint64), generate
+        return types.void(acc, types.uint64, types.uint64, types.int32), generate
 
     return product
 

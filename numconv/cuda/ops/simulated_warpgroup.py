@@ -31,23 +31,25 @@ def descriptor(array: np.ndarray, at: int) -> int:
 def multiplying(kind: str, N: int, pairs: tuple[tuple[int, int], ...] = ((0, 0),)) -> Callable:
     """Four products of 32 bytes of K for each pair."""
 
-    def product(acc: np.ndarray, a: int, b: int) -> None:
+    def product(acc: np.ndarray, a: int, b: int, more: int) -> None:
         state = vars(threading.current_thread())
         groups = state.setdefault("products", [])
         sums = state.get("sums")
         if sums is None:
             sums = state["sums"] = acc[: N // 2].copy()
+        if not more:
+            sums[:] = 0
         rows, columns = _own(N)
         group = []
-        for (more, further), step in product_of(pairs, range(4)):
-            left, right = int(a) + (more >> 4) + 2 * step, int(b) + (further >> 4) + 2 * step
+        for (one, two), step in product_of(pairs, range(4)):
+            left, right = int(a) + (one >> 4) + 2 * step, int(b) + (two >> 4) + 2 * step
             places = _places(left, rows), _places(right, columns)
             read = [state["window"][each] for each in places]
             group.append((places, read))
-            one, other = (_values(each, kind) for each in read)
+            rows_of, columns_of = (_values(each, kind) for each in read)
             with np.errstate(all="ignore"):
                 total = sums.reshape(-1, 2, 2).astype(np.float64) + np.einsum(
-                    "hk,jek->jhe", one, other.reshape(-1, 2, other.shape[1])
+                    "hk,jek->jhe", rows_of, columns_of.reshape(-1, 2, columns_of.shape[1])
                 )
                 sums[:] = _cut(total.ravel())
         groups.append(group)
