@@ -59,3 +59,13 @@ def test_a_probe_that_raises(untried, monkeypatch):
     monkeypatch.setitem(probes.PROBES, "copies", probes.Probe("probes.nothing", probes._numbers, probes._copies))
     with pytest.warns(RuntimeWarning, match="AttributeError"):
         assert "nothing" in probes.trouble("copies", 0)
+
+
+def test_no_two_operations_have_one_name():
+    """Kernels ask for them by name alone."""
+    owners = {}
+    for face in ops._faces():
+        for name, value in vars(face).items():
+            if getattr(value, "__module__", "") == face.__name__ and not name.startswith("_"):
+                owners.setdefault(name, []).append(face.__name__)
+    assert not {name: where for name, where in owners.items() if len(where) > 1}

@@ -107,7 +107,7 @@ def _one_by_one(finished: Any, compute: str, result: str, overflow: str, tile: T
 def _by_vectors(bias: str, compute: str, activation: str, filters: bool, tile: Tile) -> Any:
     """Neighbours along filters, or pixels, at once: they exist all or not at all."""
     V, T, PIXELS_FAST = tile.vector, tile.threads, tile.pixels_fast
-    take = ops.picking(compute, V, 1 if filters != tile.pixels_fast else EACH * T)
+    take = ops.collecting(compute, V, 1 if filters != tile.pixels_fast else EACH * T)
     save, look, of_thread, int32 = ops.saving(compute, V), ops.taking("int64"), _of_thread(tile), np.int32
     I, J = (1, V) if filters else (V, 1)
     fetch, finished = _biases(bias, compute, J, V), _all_of(activating(compute, activation), bool(bias), V)

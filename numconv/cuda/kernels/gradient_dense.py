@@ -40,7 +40,7 @@ def make(compute: str, x_way: str, g_way: str, borders: str, axes: str, together
     find, list_taps, list_filters = _finding(T, borders), _tapping(ways[0], borders), _filtering(ways[1])
     fold, fetch_x, fetch_g = _folding(tile), _rows(ways[0], compute, borders, axes), _columns(ways[1], compute)
     micro, single = (ops.unrolled(_steps(tile, depth), compute, 64) for depth in (DEPTH, 1))
-    clear, leave = ops.filling(compute, 0, 64, 0.0), ops.leaving(compute, _ROWS, _COLUMNS, together)
+    clear, leave = ops.filling(compute, 0, 64, 0.0), ops.delivering(compute, _ROWS, _COLUMNS, together)
     wait, commit, divide, int32, int64, kind = (
         ops.waiting(STAGES - 2),
         ops.commit,

@@ -28,7 +28,7 @@ def channels(x: str, g: str, compute: str, border: str, blocks: int, threads: in
     """`x` is "" for ones; `border`: "zeros", "value" or "table"."""
     s = Window(*window)
     runs, single = (_run(s, x, g, compute, border, columns) for columns in (s.RUN, 1))
-    clear, leave = ops.filling(compute, 0, s.taps, 0.0), ops.leaving(compute, tuple(range(s.taps)), (0,), 1)
+    clear, leave = ops.filling(compute, 0, s.taps, 0.0), ops.delivering(compute, tuple(range(s.taps)), (0,), 1)
     find, locate, kind, int32, int64 = (
         _finding(),
         _locating(border == "table", s.KH),
@@ -72,7 +72,7 @@ def pixels(x: str, g: str, compute: str, border: str, blocks: int, whole: bool, 
     """A block is a warp; `whole`: chains are whole rows."""
     s = Window(*window)
     runs, single = (ops.unrolled(_products(s, columns, s.x_plane), compute, s.taps) for columns in (s.RUN, 1))
-    clear, leave = ops.filling(compute, 0, s.taps, 0.0), ops.leaving(compute, tuple(range(s.taps)), (0,), 1)
+    clear, leave = ops.filling(compute, 0, s.taps, 0.0), ops.delivering(compute, tuple(range(s.taps)), (0,), 1)
     find, locate, stage, kind = (
         _finding(),
         _locating(border == "table", s.KH),

@@ -37,7 +37,7 @@ elements. All that is compiled into one kernel is specialised by these factories
     saving(storage, n)                save(pointer, offset, tuple), in one store
     laying(scalar, n, pitch)          lay(array, at, acc): n accumulators, 16 bytes at a time, those `pitch` apart
     heaping(scalar, n, pitch)         the same, added to what lies there
-    picking(scalar, n, pitch)         take(array, at): a tuple of n elements `pitch` apart, of neighbours in one load
+    collecting(scalar, n, pitch)      take(array, at): a tuple of n elements `pitch` apart, of neighbours in one load
     waiting(groups)                   wait(): until all but the last groups of copies of this thread are there
     copying_rows(storage, n, count, pitch)
                                       copy(array, at, pointer, offset, plane, there): `count` of these, places apart
@@ -49,7 +49,8 @@ elements. All that is compiled into one kernel is specialised by these factories
     lifting(n)                        lift(values, array, at): n float32, all at once
     storing_as(kind, storage, n)      store(pointer, offset, values): n float32 as neighbours of a kind, all at once
     entry(scalar)                     take(array, at): four neighbours of 4 bytes, as a tuple
-    leaving(scalar, rows, columns, n) leave(pointer, at, pitch, height, width, acc): an accumulator for each of `rows`
+    delivering(scalar, rows, columns, n)
+                                      deliver(pointer, at, pitch, height, width, acc): an accumulator for each of `rows`
                                       (times `pitch`) and `columns` below height and width, n neighbours at a time
     multiplying_doubles(body, size, kept)
                                       micro(acc, own, a, at, b, bt): as `unrolled`, of float64 by tensor cores:

@@ -30,7 +30,7 @@ def entry(scalar: str) -> Any:
     return take
 
 
-def leaving(scalar: str, rows: tuple[int, ...], columns: tuple[int, ...], together: int) -> Any:
+def delivering(scalar: str, rows: tuple[int, ...], columns: tuple[int, ...], together: int) -> Any:
     """One accumulator for each row and column that there is, `together` neighbours at a time."""
     kind = numba_type(scalar)
     lanes = max(1, min(together, 128 // kind.bitwidth))

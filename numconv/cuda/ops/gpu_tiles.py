@@ -107,7 +107,7 @@ def heaping(scalar: str, n: int, pitch: int) -> Any:
     return _between(scalar, n, pitch, True)
 
 
-def picking(scalar: str, n: int, pitch: int) -> Any:
+def collecting(scalar: str, n: int, pitch: int) -> Any:
     """A tuple of n elements `pitch` apart; neighbours, aligned to all of them, in one load."""
     kind = numba_type(scalar)
 

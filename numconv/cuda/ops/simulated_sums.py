@@ -20,7 +20,7 @@ def entry(scalar: str) -> Callable:
     return take
 
 
-def leaving(scalar: str, rows: tuple[int, ...], columns: tuple[int, ...], together: int) -> Callable:
+def delivering(scalar: str, rows: tuple[int, ...], columns: tuple[int, ...], together: int) -> Callable:
     """One by one; what is stored at once is aligned, and all of it is there."""
 
     def leave(pointer: Pointer, at: int, pitch: int, height: int, width: int, acc: np.ndarray) -> None:

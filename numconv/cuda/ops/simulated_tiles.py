@@ -84,7 +84,7 @@ def heaping(scalar: str, n: int, pitch: int) -> Callable:
     return add
 
 
-def picking(scalar: str, n: int, pitch: int) -> Callable:
+def collecting(scalar: str, n: int, pitch: int) -> Callable:
     """Aligned where they are neighbours."""
 
     def take(array: np.ndarray, at: int) -> tuple:
