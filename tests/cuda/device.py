@@ -89,6 +89,14 @@ def to_device(array):
     return Simulated(np.ndarray(array.shape, array.dtype, memory, offset, array.strides))
 
 
+def shifted(array, first):
+    """A copy on the device that begins so many elements behind where memory does."""
+    memory = np.concatenate([np.zeros(first, array.dtype), array.ravel()])
+    if simulated():
+        return Simulated(memory[first:].reshape(array.shape))
+    return cuda.to_device(memory)[first:].reshape(array.shape)
+
+
 @contextmanager
 def only(name):
     """With one kernel for all that it computes, and `generic` for the rest; yields how often it was taken."""
@@ -162,6 +170,7 @@ __all__ = [
     "poisoned",
     "random_case",
     "same_bits",
+    "shifted",
     "simulated",
     "to_device",
 ]
