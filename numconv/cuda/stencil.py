@@ -26,6 +26,8 @@ MOST_WORDS = 112
 MOST_BYTES, MOST_OF_LONG = 48 << 10, 96 << 10
 """Shared memory of a block; of one with a row of more than LONG taps, whose tile is mostly halo."""
 LONG = 512
+MULTIPROCESSORS, WAVES, MOST_SAMPLES = 132, 8, 16
+"""Of a large GPU; rounds of blocks that keep it evenly busy; samples of a block."""
 MARGIN = 1 << 16
 """Columns that a tile may have beyond the last."""
 
@@ -157,10 +159,19 @@ def launches(problem: Problem, places: dict[str, Place]) -> Launches:
     )  # fmt: skip
     across, down = -(-OW // (shape.LX * shape.RUN)), -(-OH // (shape.T // shape.LX * shape.RH))
     per = -(-problem.group_filters // shape.FB)
-    grid = (across * down, problem.groups * per, min(x.view.shape[0], generic.MOST))
+    grid = (across * down, problem.groups * per, _at_once(x.view.shape[0], across * down * problem.groups * per, shape))
     pointers = ("x", "w", "bias" if bias else "w", "out", "table" if generic.has_borders(problem) else "w")
     numbers = (_numbers(problem, places, across, per), generic.reals(problem))
     return Launches.of(Job("stencil.make", parameters, grid, numbers), pointers, places)
+
+
+def _at_once(samples: int, blocks: int, shape: Stencil) -> int:
+    """Samples in the grid, while blocks go on to others: fewer where there are blocks enough for all of WAVES.
+
+    What a block does once, reading its filters among it, is a third of its work for a small plane.
+    """
+    each = samples * blocks // (MULTIPROCESSORS * shape.blocks() * WAVES)
+    return min(-(-samples // min(max(each, 1), MOST_SAMPLES)), generic.MOST)
 
 
 def _numbers(problem: Problem, places: dict[str, Place], across: int, per: int) -> tuple[int, ...]:

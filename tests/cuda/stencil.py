@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import numconv
+from numconv.cuda import stencil
 
 from ..problems import Case
 from .device import arrays, check, only, poisoned, same_bits, to_device
@@ -134,6 +135,13 @@ def test_memory_that_is_not_aligned():
             )
             numconv.conv2d(to_device(x), w, groups=2, padding="same", out=out, **FIRST)
             assert same_bits(out.copy_to_host(), expected)
+
+
+def test_several_samples_of_a_block(monkeypatch):
+    monkeypatch.setattr(stencil, "MULTIPROCESSORS", 1)
+    monkeypatch.setattr(stencil, "WAVES", 1)
+    case = Case("samples", 35, (5, 6), 4, 4, (3, 3), 4, bias=True, options={**FIRST, "padding": "same"})
+    assert check(case, *arrays(case, np.random.default_rng(0)), most=40000)
 
 
 def test_tiles_fit_shared_memory():
