@@ -40,7 +40,7 @@ def make(compute: str, x_way: str, g_way: str, borders: str, axes: str, together
     find, list_taps, list_filters = _finding(T, borders), _tapping(ways[0], borders), _filtering(ways[1])
     fold, fetch_x, fetch_g = _folding(tile), _rows(ways[0], compute, borders, axes), _columns(ways[1], compute)
     micro, single = (ops.unrolled(_steps(tile, depth), compute, 64) for depth in (DEPTH, 1))
-    clear, leave = ops.filling(compute, 0, 64, 0.0), ops.delivering(compute, _ROWS, _COLUMNS, together)
+    clear, deposit = ops.filling(compute, 0, 64, 0.0), ops.delivering(compute, _ROWS, _COLUMNS, together)
     wait, commit, divide, int32, int64, kind = (
         ops.waiting(STAGES - 2),
         ops.commit,
@@ -90,7 +90,7 @@ def make(compute: str, x_way: str, g_way: str, borders: str, axes: str, together
             slot = int32(slot + 1) if slot < RING - 1 else int32(0)
         m, f = int32(m0 + row), int32(f0 + column)
         at = int64(cuda.blockIdx.y) * numbers[4] + int64(m) * numbers[6] + int64(group) * numbers[5] + f
-        leave(sums, at, numbers[6], int32(numbers[3] - m), int32(numbers[5] - f), acc)
+        deposit(sums, at, numbers[6], int32(numbers[3] - m), int32(numbers[5] - f), acc)
 
     pointers = ((compute, 0), (compute, 0), (compute, 0), ("int64", 0))
     return Kernel(dense, (*pointers, ("int64", NUMBERS)), T, tile.blocks, tile.shared_bytes)

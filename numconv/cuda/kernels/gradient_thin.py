@@ -28,7 +28,7 @@ def channels(x: str, g: str, compute: str, border: str, blocks: int, threads: in
     """`x` is "" for ones; `border`: "zeros", "value" or "table"."""
     s = Window(*window)
     runs, single = (_run(s, x, g, compute, border, columns) for columns in (s.RUN, 1))
-    clear, leave = ops.filling(compute, 0, s.taps, 0.0), ops.delivering(compute, tuple(range(s.taps)), (0,), 1)
+    clear, deposit = ops.filling(compute, 0, s.taps, 0.0), ops.delivering(compute, tuple(range(s.taps)), (0,), 1)
     find, locate, kind, int32, int64 = (
         _finding(),
         _locating(border == "table", s.KH),
@@ -62,7 +62,7 @@ def channels(x: str, g: str, compute: str, border: str, blocks: int, threads: in
                 column += 1
             row += 1
         pitch = numbers[5] * numbers[3]
-        leave(sums, int64(plane) * TAPS * pitch + int64(c) * numbers[3] + f, pitch, int32(TAPS), int32(1), acc)
+        deposit(sums, int64(plane) * TAPS * pitch + int64(c) * numbers[3] + f, pitch, int32(TAPS), int32(1), acc)
 
     arguments = ((x or compute, 0), (g, 0), (compute, 0), ("int64", 0), ("int64", NUMBERS), ("float64", 3))
     return Kernel(channels, arguments, threads, blocks)
@@ -72,7 +72,7 @@ def pixels(x: str, g: str, compute: str, border: str, blocks: int, whole: bool, 
     """A block is a warp; `whole`: chains are whole rows."""
     s = Window(*window)
     runs, single = (ops.unrolled(_products(s, columns, s.x_plane), compute, s.taps) for columns in (s.RUN, 1))
-    clear, leave = ops.filling(compute, 0, s.taps, 0.0), ops.delivering(compute, tuple(range(s.taps)), (0,), 1)
+    clear, deposit = ops.filling(compute, 0, s.taps, 0.0), ops.delivering(compute, tuple(range(s.taps)), (0,), 1)
     find, locate, stage, kind = (
         _finding(),
         _locating(border == "table", s.KH),
@@ -129,7 +129,7 @@ def pixels(x: str, g: str, compute: str, border: str, blocks: int, whole: bool, 
         if there:
             pitch = numbers[5] * numbers[3]
             plane = int64(chain) * numbers[6] + kd
-            leave(sums, plane * TAPS * pitch + int64(c) * numbers[3] + f, pitch, int32(TAPS), int32(1), acc)
+            deposit(sums, plane * TAPS * pitch + int64(c) * numbers[3] + f, pitch, int32(TAPS), int32(1), acc)
 
     arguments = ((x or compute, 0), (g, 0), (compute, 0), ("int64", 0), ("int64", NUMBERS), ("float64", 3))
     return Kernel(pixels, arguments, 32, blocks)
@@ -194,7 +194,7 @@ def _run(s: Window, x: str, g: str, compute: str, border: str, columns: int) -> 
     SEEN, kind, int32, int64 = WIDE * s.KH, *_kinds(compute)
     micro, load_g = ops.unrolled(_products(s, columns, WIDE), compute, s.taps), ops.reader(g, compute)
     rows, ones = _window(s, x, compute, WIDE, border == "value"), ops.filling(compute, 0, SEEN, 1.0)
-    look = ops.locating(tuple(range(WIDE)), border == "table")
+    look = ops.locating(tuple(range(WIDE)), 1, border == "table")
 
     def run(
         acc: Any, x: Any, g: Any, table: Any, lines: Any, at: Any, column: Any, numbers: Any, reals: Any
@@ -220,14 +220,11 @@ def _kinds(compute: str) -> tuple[Any, Any, Any]:
 
 def _window(s: Window, x: str, compute: str, wide: int, padded: bool, kh: int = 0) -> Any:
     """Rows from `kh` on: one function for each, so that their places are constant."""
-    load, move = ops.windowing(x or compute, compute, wide, 1, 1, padded), ops.moving(compute, 0, kh * wide, wide)
+    load, KH = ops.windowing(x or compute, compute, kh * wide, wide, 1, 1, padded), kh
     rest = _window(s, x, compute, wide, padded, kh + 1) if kh + 1 < s.KH else ops.device(_nothing)
-    KH, WIDE, kind = kh, wide, getattr(np, compute)
 
     def rows(window: Any, x: Any, lines: Any, places: Any, pad: Any) -> None:
-        row = cuda.local.array(WIDE, kind)
-        load(row, x, lines[KH], places, lines[KH] != ABSENT, pad)
-        move(row, window)
+        load(window, x, lines[KH], places, lines[KH] != ABSENT, pad)
         rest(window, x, lines, places, pad)
 
     return ops.device(rows)
@@ -242,8 +239,8 @@ def _staging(s: Window, x: str, g: str, compute: str, border: str, whole: bool) 
 
     Where chains are `whole` rows, all begin at the same column.
     """
-    load_x = ops.windowing(x or compute, compute, s.passes, 1, 1, border == "value")
-    load_g, place, take = ops.windowing(g, compute, 1, 1, 1, False), ops.placing(compute), ops.taking("int64")
+    load_x = ops.windowing(x or compute, compute, 0, s.passes, 1, 1, border == "value")
+    load_g, place, take = ops.windowing(g, compute, 0, 1, 1, 1, False), ops.placing(compute), ops.taking("int64")
     take_width, look = ops.taking("int32"), _looking(s, border == "table")
     EACH, COUNT = 4 if s.KH * s.passes <= 4 else 2, s.KH * s.passes
     ALL, PASSES, COLUMNS, KH, ONES, WHOLE = EACH * COUNT, s.passes, s.columns, s.KH, not x, whole

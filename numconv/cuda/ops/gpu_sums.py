@@ -36,7 +36,7 @@ def delivering(scalar: str, rows: tuple[int, ...], columns: tuple[int, ...], tog
     lanes = max(1, min(together, 128 // kind.bitwidth))
 
     @intrinsic
-    def leave(typing: Any, pointer: Any, at: Any, pitch: Any, height: Any, width: Any, acc: Any) -> tuple:
+    def deposit(typing: Any, pointer: Any, at: Any, pitch: Any, height: Any, width: Any, acc: Any) -> tuple:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             base, slots = _global(builder, args[0]), _slots(context, builder, acc, args[5], 0, len(rows) * len(columns))
 
@@ -68,4 +68,4 @@ def delivering(scalar: str, rows: tuple[int, ...], columns: tuple[int, ...], tog
         int32, int64 = types.int32, types.int64
         return types.void(types.CPointer(kind), int64, int64, int32, int32, acc), generate
 
-    return leave
+    return deposit

@@ -23,7 +23,7 @@ def entry(scalar: str) -> Callable:
 def delivering(scalar: str, rows: tuple[int, ...], columns: tuple[int, ...], together: int) -> Callable:
     """One by one; what is stored at once is aligned, and all of it is there."""
 
-    def leave(pointer: Pointer, at: int, pitch: int, height: int, width: int, acc: np.ndarray) -> None:
+    def deposit(pointer: Pointer, at: int, pitch: int, height: int, width: int, acc: np.ndarray) -> None:
         sums = acc[: len(rows) * len(columns)].reshape(len(rows), len(columns))
         for i, row in enumerate(rows):
             for j, column in enumerate(columns):
@@ -34,4 +34,4 @@ def delivering(scalar: str, rows: tuple[int, ...], columns: tuple[int, ...], tog
                         raise IndexError(offset)
                     pointer.memory[pointer.at(offset)] = sums[i, j]
 
-    return leave
+    return deposit
