@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -109,3 +110,12 @@ def test_nothing_is_imported_for_it():
         assert "numconv.cuda.ops" not in sys.modules
         """,
     )
+
+
+@pytest.mark.parametrize("face", ["gpu", "simulated"])
+def test_operations_have_names_of_their_own(face):
+    """The first module that has a name hides those of all others."""
+    text = "".join(path.read_text() for path in Path(numconv.cuda.__file__).parent.glob(f"ops/{face}*.py"))
+    names = re.findall(r"^def ([a-z]\w*)\(", text, re.MULTILINE)
+    assert len(names) > 30
+    assert len(names) == len(set(names))
