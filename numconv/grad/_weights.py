@@ -198,6 +198,9 @@ def conv2d_weight(
     (a longer row is several), each taken by one fused multiply-add from +0.0 on; chains are added in order, 256 of them
     a segment, and segments in order. Rows are never copied as a whole: padding is made as x is packed, chunk by chunk.
 
+    A GPU gives the same bits, whatever `precision` permits: chains are made all at once, and their sums added up
+    afterwards, in memory of the library of the arrays: at most 256 MB of sums at a time, and three of each weight.
+
     Examples
     --------
     >>> import numpy as np, numconv
