@@ -13,8 +13,7 @@ import numpy as np
 
 from .._problem import Problem
 from . import dense_tiles, generic
-from .kernels import dense_steps
-from .kernels.dense_tile import Tile
+from .kernels.dense_tile import NOTHING, NOWHERE, PACKING, RAGGED, WEIGHTS, Tile
 from .launch import Job, Launches, Step
 from .places import Place
 
@@ -22,7 +21,7 @@ FEWEST_PRODUCTS, FEWEST_FILTERS = 16, 8
 """Of a result; of a group."""
 LARGEST = 128
 """Filters and pixels of a block."""
-BITS = 30
+BITS = 29
 """Taps along axes that are padded: a bit of a mask each."""
 
 
@@ -68,31 +67,43 @@ def choice(problem: Problem, x: Place, out: Place) -> Choice:
     size = dense_tiles.Size(
         prod(out.view.shape[:4]), problem.group_filters, problem.groups, len(lengths), sum(lengths), max(lengths)
     )
-    gather = gather_of(problem, x, span)
+    gather = gather_of(problem, x)
     tile, split = dense_tiles.best(size, out.steps[3] <= out.steps[4], gather, item_bytes)
     return Choice(gather, span, tile, split)
 
 
-def gather_of(problem: Problem, x: Place, span: int) -> str:
+def gather_of(problem: Problem, x: Place) -> str:
     """As `kernels.dense_gather` has them."""
     reach = sum(
         abs(step) * (n - 1) * dilation
         for step, n, dilation in zip(x.steps[1:4], problem.kernel, problem.dilation, strict=True)
     )
     bits = sum(n for n, pads in zip(problem.kernel, problem.pads, strict=True) if any(pads))
-    if generic.has_borders(problem) or bits > BITS or reach + abs(x.steps[4]) * problem.group_channels >= 2**31:
+    if generic.has_borders(problem) or bits > BITS or reach + abs(x.steps[4]) * (problem.group_channels - 1) >= 2**31:
         return "borders"
     if problem.x_dtype != problem.compute or (any(map(any, problem.pads)) and problem.pad_value != 0):
         return "registers"
     vector = 16 // problem.compute.itemsize
     steps = [step for step, n in zip(x.steps[:4], x.view.shape[:4], strict=True) if n > 1]
     aligned = x.address % 16 == 0 and not any(step % vector for step in steps)
-    return "units" if span >= vector and x.steps[4] == 1 and aligned else "singles"
+    return "units" if problem.group_channels % vector == 0 and x.steps[4] == 1 and aligned else "singles"
+
+
+def lead_of(problem: Problem, begin: int) -> int:
+    """Steps that fill a chain in front, so that those of a tap come by 16 bytes wherever chains are cut."""
+    vector = 16 // problem.compute.itemsize
+    return begin % vector if problem.group_channels % vector == 0 else 0
 
 
 def stages_of(problem: Problem, depth: int) -> list[int]:
-    """Of each chain."""
-    return [-(-(last - first) * (end - begin) // depth) for first, last, begin, end in problem.chains()]
+    """Of each chain: all the same but the last of a period."""
+    period = period_of(problem)
+    found = [
+        -(-(lead_of(problem, begin) + (last - first) * (end - begin)) // depth)
+        for first, last, begin, end in problem.chains()
+    ]
+    most = max((n for i, n in enumerate(found) if (i + 1) % period), default=0)
+    return [most if (i + 1) % period else n for i, n in enumerate(found)]
 
 
 def period_of(problem: Problem) -> int:
@@ -102,31 +113,42 @@ def period_of(problem: Problem) -> int:
     return len(chains) if whole else sum(chain[0] == chains[0][0] for chain in chains)
 
 
-def taps_of(problem: Problem, depth: int) -> np.ndarray:
-    """int64 (steps, 4): kd, kh, kw and channel of all steps in order, chains filled up to whole stages with -1."""
-    (_, KH, _), C, parts = problem.kernel, problem.group_channels, []
-    for first, last, begin, end in problem.chains():
-        row, step = np.divmod(np.arange((last - first) * (end - begin)), end - begin)
-        (kd, kh), (kw, c) = np.divmod(row + first, KH), np.divmod(step + begin, C)
-        parts += [np.column_stack([kd, kh, kw, c]), np.full((-len(row) % depth, 4), -1)]
-    return np.concatenate(parts)
+def taps_of(problem: Problem, depth: int) -> tuple[np.ndarray, np.ndarray]:
+    """int64 (steps, 4): kd, kh, kw and channel of all steps in order; bool: which of them only fill up chains.
+
+    Steps that fill are what lies there along the row, or beyond it.
+    """
+    (_, KH, _), C, parts, filling = problem.kernel, problem.group_channels, [], []
+    for (first, last, begin, end), stages in zip(problem.chains(), stages_of(problem, depth), strict=True):
+        lead, steps = lead_of(problem, begin), (last - first) * (end - begin)
+        number = np.arange(stages * depth) - lead
+        row, step = np.divmod(np.maximum(number, 0), end - begin)
+        (kd, kh), (kw, c) = np.divmod(row + first, KH), np.divmod(step + begin + np.minimum(number, 0), C)
+        parts.append(np.column_stack([kd, kh, kw, c]))
+        filling.append((number < 0) | (number >= steps))
+    return np.concatenate(parts), np.concatenate(filling)
 
 
 def steps_of(problem: Problem, x_steps: tuple[int, ...], found: Choice) -> np.ndarray:
     """int32, flat: what `kernels.dense_gather` looks up, those steps of a stage together that a thread copies."""
     tile = found.tile
-    taps, dilation = taps_of(problem, tile.depth), np.array(problem.dilation)
-    filling = taps[:, 3] < 0
+    (taps, filling), dilation = taps_of(problem, tile.depth), np.array(problem.dilation)
     if found.gather == "borders":
-        rows = np.column_stack([np.maximum(taps[:, :3], 0) * dilation, taps[:, 3]])
+        rows = np.column_stack([taps[:, :3] * dilation, taps[:, 3]])
+        rows[filling] = 0, 0, 0, -1
     else:
         offsets = taps @ np.array([*(np.array(x_steps[1:4]) * dilation), x_steps[4]])
         needs, bit = np.ones(len(taps), np.int64), 1
         for axis, (n, pads) in enumerate(zip(problem.kernel, problem.pads, strict=True)):
             if any(pads):
-                needs |= np.int64(1) << (bit + np.maximum(taps[:, axis], 0))
+                needs |= np.int64(1) << (bit + np.minimum(taps[:, axis], n - 1))
                 bit += n
-        rows = np.column_stack([np.where(filling, 0, offsets), np.where(filling, -(2**31), needs)])
+        needs[filling] = NOTHING
+        units = filling.reshape(-1, tile.vector)
+        offsets[np.repeat(units.all(1), tile.vector)] = 0
+        if tile.units:
+            needs.reshape(-1, tile.vector)[units.any(1) & ~units.all(1), 0] |= RAGGED
+        rows = np.column_stack([offsets, needs])
     parts = 1 if tile.units else tile.parts
     rows = rows.reshape(-1, tile.depth // parts, parts, rows.shape[1]).transpose(0, 2, 1, 3)
     if found.gather != "borders":
@@ -137,8 +159,8 @@ def steps_of(problem: Problem, x_steps: tuple[int, ...], found: Choice) -> np.nd
 def tables(problem: Problem, places: dict[str, Place]) -> dict[str, np.ndarray]:
     """Borders, steps, and the places of weights."""
     found = choice(problem, places["x"], places["out"])
-    taps, w_steps = taps_of(problem, found.tile.depth), places["w"].steps
-    weights = np.where(taps[:, 3] < 0, dense_steps.NOWHERE, taps @ np.array(w_steps[:4]))
+    (taps, filling), w_steps = taps_of(problem, found.tile.depth), places["w"].steps
+    weights = np.where(filling, NOWHERE, taps @ np.array(w_steps[:4]))
     steps = steps_of(problem, places["x"].steps, found)
     return generic.tables(problem, places) | {"steps": steps, "weights": weights.astype(np.int64)}
 
@@ -161,9 +183,9 @@ def launches(problem: Problem, places: dict[str, Place]) -> Launches:
 
 
 def _packing(problem: Problem, places: dict[str, Place], tile: Tile, tiles: int) -> tuple[Step, ...]:
-    w, rows, threads = places["w"], places["weights"].view.size, dense_steps.THREADS
+    w, rows, threads = places["w"], places["weights"].view.size, PACKING
     parameters = (problem.w_dtype.name, problem.compute.name, tile.BF, threads)
-    grid = (-(-rows * tile.BF // (threads * dense_steps.EACH)), tiles * problem.groups, 1)
+    grid = (-(-rows * tile.BF // (threads * WEIGHTS)), tiles * problem.groups, 1)
     numbers = (rows, tiles, problem.group_filters, w.steps[4])
     return (Step.of(Job("dense_steps.pack", parameters, grid, (numbers,)), ("w", "packed", "weights"), places),)
 
@@ -234,7 +256,7 @@ def scratch(problem: Problem, out: Place, tile: Tile) -> tuple[Place, tuple[int,
 
 def _sums(problem: Problem, places: dict[str, Place], strides: tuple[int, ...]) -> Step:
     """Of chains, in order, and all that is left to do."""
-    out, bias, threads = places["out"], places.get("bias"), dense_steps.THREADS
+    out, bias, threads = places["out"], places.get("bias"), PACKING
     pixels = prod(out.view.shape[:4])
     parameters = (
         bias.view.dtype.name if bias else "", problem.compute.name, problem.result.name, problem.activation,

@@ -51,6 +51,7 @@ def test_several_chains(monkeypatch, layout, split):
     monkeypatch.setattr(dense_tiles, "estimate", lambda size, tile, one: (split == one) - 1)
     layer((2, 3), (1, 3), 96, 17, **layout)
     layer((3, 3), (3, 3), 32, 16, activation="relu", **layout)
+    layer((2,), (1,), 260, 9, **layout)
 
 
 def test_few_channels_of_large_kernels():

@@ -4,25 +4,26 @@ A block computes BF x BP results of a group, filters by pixels, a thread 8 x 8 o
 of each pixel and filter lies in shared memory, twice: the next stage is copied (cp.async) while one is multiplied,
 thousands of clocks, and a barrier a stage is enough. Steps are in the order of `reference`, kh, kw, c. Each chain is
 filled up to whole stages with steps x = 0.0, w = -0.0, which leave any sum as it is, NaN and the sign of zero included:
-nothing where channels are a multiple of 16, 4 % for 24, 5 % for 112.
+nothing where channels are a multiple of 16 and rows are cut evenly, 4 % for 24 channels, 5 % for 112.
 
 Instructions of a stage of 16 steps, 128 x 128, sm_90: 1,024 products, 64 loads of 16 bytes, which is a bound of 94 %,
-and 38 others if channels are last in memory (91 %), 54 if they are first (89.7 %). Counted, or worked out, on the way:
+and 42 others if channels are last in memory (90.6 %), 55 if they are first (89.6 %). Counted, or worked out, before:
 
 - Sums of all chains in registers: 255 of them, one block on a multiprocessor. In the result: 6 % more instructions. In
   shared memory: 96 for each chain of up to 256 steps, 0.6 %, and two blocks of 128 registers a thread.
 - Offsets in elements: four instructions an address, as LLVM puts all additions together; from pointers that it cannot
   see into: one. Shared addresses of copies as immediates: one fewer for each.
+- The address of packed weights in every thread: 4 fewer, but two registers too many for some of the ways to gather.
 - Taps that read padding as bits of a mask, which two instructions look up; by coordinates, which other borders need,
   20 a lookup (72 % of products).
-- Eight steps in a loop: 552 instructions, or 21 more a stage, in half the code (9 KB). Not taken, as code in a line is
+- Eight steps in a loop: 552 instructions, or 22 more a stage, in half the code (9 KB). Not taken, as code in a line is
   fetched ahead; to be measured.
 - x as [pixel][step] with 16 bytes in between takes 10 KB more shared memory and no less time than [unit][pixel].
 - 16 x 8 results a thread: 96 loads for 2,048 products, about 93 %, by one block of 8 warps, with 128 KB of sums. Not
   built: two warps of a scheduler have to hide what four do here.
 - Input tiles with a halo, which taps share, need fewer copies (93.5 % in a trial), but sum up taps before channels; in
   the order of the reference, a chain of up to 256 products would need all its channels at once: 33 KB a stage for 64
-  channels, to save 4 of 1,126 instructions.
+  channels, to save 4 of 1,130 instructions.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def make(
         g = divide(column, int32(numbers[8]))
         f0 = int32((column - g * int32(numbers[8])) * BF)
         sources = locate(x, where, t, int64(row) * BP, g, numbers)
-        w = move(w, int64(column) * numbers[0] * W_SIZE + t * VECTOR)
+        w = move(w, int64(column) * numbers[0] * W_SIZE)
         steps = aim(steps, t)
         x_place, w_place = places(t)
         period, long, short = int32(numbers[2]), int32(numbers[39]), int32(numbers[40])
@@ -173,6 +174,6 @@ def _weighing(compute: str, tile: Tile) -> Any:
     copy = ops.copying_each(compute, V, tuple((X_SIZE + i, i) for i in range(0, W_SIZE, V * T)))
 
     def weigh(w: Any, stages: Any, at: Any, t: Any, stage: Any) -> None:
-        copy(stages, int32(at + t * V), w, int64(stage) * W_SIZE, True)
+        copy(stages, int32(at + t * V), w, int64(stage) * W_SIZE + t * V, True)
 
     return ops.device(weigh)

@@ -2,8 +2,9 @@
 
 A row of `steps` belongs to a step. By masks, it is the offset of its sample from that of the first tap, and behind all
 of those the bits that a pixel must have for the tap to read a sample: one that such a pixel exists, one for each
-tap of an axis that is padded. By borders, it is (d, h, w, channel). Steps that fill chains need bit 31, which no pixel
-has, or have channel -1: x is 0.0 there, and w -0.0.
+tap of an axis that is padded. By borders, it is (d, h, w, channel). Steps that fill chains need NOTHING, which no pixel
+has, or have channel -1: x is 0.0 there, and w -0.0. RAGGED, which all pixels have, is a bit of a unit's first step
+where a chain begins or ends within it: rows of some numbers of channels, like 384 in 3 x 3, are cut anywhere.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 from .. import ops
 from .borders import sampling
-from .dense_tile import Tile
+from .dense_tile import RAGGED, Tile
 
 
 def gathering(x: str, compute: str, gather: str, span: int, tile: Tile, split: bool) -> tuple[Any, ...]:
@@ -131,7 +132,7 @@ def _masked(x: str) -> Any:
     bits = ops.device(bits)
 
     def source(x: Any, base: Any, pd: Any, ph: Any, pw: Any, valid: Any, numbers: Any) -> Any:
-        mask, bit = bits(int32(1), int32(1), int32(numbers[27]), pd, int32(numbers[30]), int32(numbers[21]))
+        mask, bit = bits(int32(1 | RAGGED), int32(1), int32(numbers[27]), pd, int32(numbers[30]), int32(numbers[21]))
         mask, bit = bits(mask, bit, int32(numbers[28]), ph, int32(numbers[31]), int32(numbers[22]))
         mask, bit = bits(mask, bit, int32(numbers[29]), pw, int32(numbers[32]), int32(numbers[23]))
         first = base + int64(pd) * numbers[11] + int64(ph) * numbers[12] + int64(pw) * numbers[13]
@@ -161,6 +162,8 @@ def _units(x: str, compute: str, span: int, tile: Tile) -> Any:
         0 if _ahead(span, tile) else V,
     )
 
+    ragged, CUT = _ragged(x, V), span < V
+
     def one(
         held: Any, source: Any, stages: Any, at: Any, x: Any, table: Any, steps: Any, t: Any, stage: Any, numbers: Any,
         reals: Any, i: Any,
@@ -173,11 +176,25 @@ def _units(x: str, compute: str, span: int, tile: Tile) -> Any:
             copy(stages, to, pointer, int64(look(steps, row)[0]), there)
         else:
             for j in range(COUNT):
-                there = (look(steps, row + DEPTH + j * PARTS * V)[0] & ~mask) == 0
-                offset = int64(look(steps, row + j * PARTS * V)[0])
-                copy_one(stages, int32(to + j * PARTS * PITCH), pointer, offset, there)
+                line, place = row + j * PARTS * V, int32(to + j * PARTS * PITCH)
+                need, offset = look(steps, line + DEPTH)[0], int64(look(steps, line)[0])
+                if CUT and (need & RAGGED) != 0:
+                    ragged(stages, place, pointer, offset, mask, steps, line + DEPTH)
+                else:
+                    copy_one(stages, place, pointer, offset, (need & ~mask) == 0)
 
     return ops.device(one)
+
+
+def _ragged(x: str, n: int) -> Any:
+    """Copies of those elements of a unit that belong to its chain, zeros of the others."""
+    copy, look, int32 = ops.copying(x, 1), ops.looking("int32", 1), np.int32
+
+    def ragged(stages: Any, at: Any, pointer: Any, offset: Any, mask: Any, steps: Any, needs: Any) -> None:
+        for i in range(n):
+            copy(stages, int32(at + i), pointer, offset + i, (look(steps, needs + i)[0] & ~mask) == 0)
+
+    return ops.device(ragged)
 
 
 def _singles(x: str, compute: str, span: int, tile: Tile) -> Any:

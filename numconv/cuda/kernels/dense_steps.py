@@ -8,13 +8,9 @@ import numpy as np
 from numba import cuda
 
 from .. import ops
+from .dense_tile import NOWHERE, WEIGHTS
 from .finish import activating, adding, converting
 from .kernel import Kernel
-
-THREADS, EACH = 256, 16
-"""Of a block; weights of a thread."""
-NOWHERE = -(2**62)
-"""Instead of the place of a weight, which may be negative."""
 
 
 def pack(w: str, compute: str, BF: int, threads: int) -> Kernel:
@@ -29,8 +25,8 @@ def pack(w: str, compute: str, BF: int, threads: int) -> Kernel:
         tile, t = int32(cuda.blockIdx.y), int32(cuda.threadIdx.x)
         g = divide(tile, int32(numbers[1]))
         f0 = int32((tile - g * int32(numbers[1])) * BF)
-        for i in range(EACH):
-            at = int32((int32(cuda.blockIdx.x) * EACH + i) * THREADS + t)
+        for i in range(WEIGHTS):
+            at = int32((int32(cuda.blockIdx.x) * WEIGHTS + i) * THREADS + t)
             row = divide(at, int32(BF))
             if row < numbers[0]:
                 f = int32(f0 + at - row * BF)

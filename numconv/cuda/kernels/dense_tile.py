@@ -10,6 +10,12 @@ SUMS = EACH * EACH
 STAGE_BYTES = 64
 """Of each pixel and filter that are in a stage: 16 steps of float32."""
 
+NOTHING, RAGGED = -(2**31), 1 << 30
+"""Bits of steps, see `dense_gather`."""
+NOWHERE = -(2**62)
+"""Instead of the place of a weight, which may be negative."""
+PACKING, WEIGHTS = 256, 16
+"""Threads of a block that packs weights, or adds up chains; weights of such a thread."""
 SHARED_BYTES = 227 << 10
 """Of a multiprocessor; a block takes 1 KB besides what it asks for."""
 
