@@ -14,9 +14,9 @@ With a dilation and no stride, rows (columns) that are so far apart are neighbou
 belong to other threads: a thread sees no dilation. All products of a result are one chain: kh, kw, c, as in
 `reference`.
 
-Counted in the loop for sm_90, a result takes 18 instructions for 3x3 taps, 40 for 5x5 and 76 for 7x7; a large GPU issues
-55 in the time in which its memory moves the 8 bytes of one (see `stencil`): the first two are bound by bytes, the last
-by 0.72 of copying. Estimates, not measured. Of 3x3, eight warps of a multiprocessor have 28 KB on their way.
+Counted in the loop for sm_90, a result takes 18 instructions for 3x3 taps, 40 for 5x5 and 76 for 7x7; a large GPU
+issues 55 in the time in which its memory moves the 8 bytes of one (see `stencil`): the first two are bound by bytes,
+the last by 0.72 of copying. Estimates, not measured. Of 3x3, eight warps of a multiprocessor have 28 KB on their way.
 """
 
 from __future__ import annotations
