@@ -33,9 +33,9 @@ which they can be issued; with 4 HGMMA of 64 x 256 and 186 registers the compile
 
 Sums of tensor cores are cut, not rounded: a bias of some 2**-25 of a sum for each instruction on it. With two `parts`
 (3xtf32: a value is the sum of two of tf32, and the product of the small ones is left out) a stage has both, and three
-products, the small ones first; every `fold` stages sums are added up outside, rounded, in registers of their own, and
-begin anew: of 213 instructions a stage and 64 additions between; a branch within one loop made the compiler wait in
-every stage, zeros that are added to took 130 instructions more. The small part of an infinity is NaN, and so are the
+products, the small ones first. Every `fold` stages sums are added up outside, rounded, in registers of their own, and
+begin anew: 213 instructions a stage, 64 additions between. A branch for them within one loop made the compiler wait in
+every stage, zeros to be added to took 130 instructions more. The small part of an infinity is NaN, and so are the
 results that see one.
 """
 
