@@ -199,7 +199,8 @@ def conv2d_weight(
     a segment, and segments in order. Rows are never copied as a whole: padding is made as x is packed, chunk by chunk.
 
     A GPU gives the same bits, whatever `precision` permits: chains are made all at once, and their sums added up
-    afterwards, in memory of the library of the arrays: at most 256 MB of sums at a time, and three of each weight.
+    afterwards, in memory of the library of the arrays: 256 MB of sums at most, or one of each weight if that is more,
+    and two more of each.
 
     Examples
     --------
