@@ -1,7 +1,12 @@
-"""The same workloads by numconv, in both layouts and every precision."""
+"""The same workloads by numconv, in both layouts and every precision.
+
+Arrays are PyTorch's where it has a GPU, else CuPy's: their allocators keep memory, of which kernels are lent some in
+each call. Numba's asks the driver each time, and waits for it.
+"""
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import lru_cache, partial
+from importlib import import_module
 from itertools import takewhile
 from typing import Any, NamedTuple
 
@@ -37,7 +42,7 @@ def as_laid_out(array: np.ndarray, layout: str, weights: bool = False) -> np.nda
 
 def elements(workload: Workload, result: Any, layout: str, at: tuple[np.ndarray, ...]) -> np.ndarray:
     """Those of a result of ours, by their indices with channels first."""
-    host = result.copy_to_host()
+    host = to_host(result)
     if layout == "channels_last":
         n = host.ndim - 2
         host = host.transpose(
@@ -66,16 +71,49 @@ class Given:
         x, w = self.host
         if not self.xs:
             self.second = as_laid_out(w, self.layout, self.workload.kind != "weight gradient")
-            self.xs = [cuda.to_device(as_laid_out(x, self.layout))]
-            self.xs += [_copied(self.xs[0]) for _ in range(self.copies - 1)]
-        call, told = _call(self.workload, self.xs[0].shape, self.second, self.layout, precision)
+            self.xs = [to_gpu(as_laid_out(x, self.layout))]
+            self.xs += [copied(self.xs[0]) for _ in range(self.copies - 1)]
+        call, told = _call(self.workload, tuple(self.xs[0].shape), self.second, self.layout, precision)
         outs = [call(self.xs[0])]
-        outs += [cuda.device_array(outs[0].shape, outs[0].dtype) for _ in range(self.copies - 1)]
+        outs += [copied(outs[0]) for _ in range(self.copies - 1)]
         calls = [partial(call, x, out=out) for x, out in zip(self.xs, outs, strict=True)]
         return calls, outs[0], told()
 
 
-def _copied(array: Any) -> Any:
+@lru_cache(maxsize=1)
+def library() -> str:
+    """Whose arrays are used."""
+    for name in ("torch", "cupy"):
+        try:
+            module = import_module(name)
+            if module.cuda.is_available() if name == "torch" else module.cuda.runtime.getDeviceCount():
+                return name
+        except Exception:  # whatever a library that does not fit the driver may raise
+            continue
+    return "numba"
+
+
+def to_gpu(array: np.ndarray) -> Any:
+    """A copy."""
+    if library() == "numba":
+        return cuda.to_device(array)
+    module = import_module(library())
+    return module.from_numpy(array).cuda() if library() == "torch" else module.asarray(array)
+
+
+def to_host(array: Any) -> np.ndarray:
+    """A copy, when it is there."""
+    if library() == "torch":
+        return array.cpu().numpy()
+    return array.copy_to_host() if library() == "numba" else array.get()
+
+
+def copied(array: Any) -> Any:
+    """Another one with the same numbers."""
+    if library() == "torch":
+        return array.clone()
+    if library() == "cupy":
+        return array.copy()
     found = cuda.device_array(array.shape, array.dtype)
     found.copy_to_device(array)
     return found
@@ -90,7 +128,7 @@ def _call(
     if workload.kind == "forward":
         plan = PLANS[n](shape, second, pad_mode=workload.pad_mode, device="cuda", **options)
         return plan, lambda: _kernel(plan.explain())
-    other = cuda.to_device(second)
+    other = to_gpu(second)
     if workload.kind == "transposed":
         return lambda x, out=None: TRANSPOSED[n](x, other, out=out, **options), str
     if workload.kind == "input gradient":

@@ -24,6 +24,7 @@ def parts(workload: Workload, without: Sequence[str] = ()) -> Iterator[Part]:
     at = exact.positions(workload)
     expected = exact.values(workload, x, w, at)
     copies = measure.copies_of(workload.moved_bytes(), workload.bound)
+    yield "arrays", ours.library()
     for variant in ours.variants(workload, x, w, copies):
 
         def step(variant: ours.Variant = variant) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import get_ident
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,6 +64,7 @@ class Engine:
         self._names = [out_name(i) for i in range(len(self.results))]
         self._packed: dict[tuple, tuple[Any, int]] = {}
         self._kept: list[Any] = []
+        self._rooms = Recent(4)
         w = self._placed(weights.array)
         self.w = weights.given or w
         self.bias = None if bias is None else self._placed(bias)
@@ -154,13 +156,14 @@ class Engine:
             launch(stream, [places[whose] + offset for whose, offset in pointers])
 
     def _queue(self, ready: Ready, x: int, outs: Sequence[int], stream: int, library: Library) -> None:
-        bases, lent = self._bases.copy(), []
+        bases = self._bases.copy()
+        lent: list[Any] = []
         packed = self._packed if self._lasting else {}  # weights of the caller's may be others in the next call
         bases["x"] = x
         bases.update(zip(self._names, outs, strict=True))
 
         def lend(size: int) -> int:
-            lent.append(library.empty((size,), np.dtype(np.uint8), self.device, stream))
+            lent.append(self._room(library, size, len(lent), stream))
             return library.describe(lent[-1]).address
 
         if self._copy is not None:
@@ -176,6 +179,20 @@ class Engine:
                 if bound.scratch:
                     here["scratch"] = lend(bound.scratch)
                 _launch(bound.steps, here, stream)
+
+    def _room(self, library: Library, size: int, number: int, stream: int) -> Any:
+        """Memory for a call.
+
+        Numba asks the driver each time, which waits for the GPU: a plan keeps what it was lent, for the next call of a
+        thread on the default stream, where calls follow each other. Other streams may end, and be others of that name.
+        """
+        if library is not NUMBA or not self._lasting or stream > 2:
+            return library.empty((size,), np.dtype(np.uint8), self.device, stream)
+        key = get_ident(), stream, number, size
+        found = self._rooms.get(key)
+        if found is None:
+            found = self._rooms[key] = library.empty((size,), np.dtype(np.uint8), self.device, stream)
+        return found
 
     def _packed_for(
         self, bound: Bound, bases: dict[str, int], packed: dict[tuple, tuple[Any, int]], stream: int, library: Library

@@ -75,6 +75,7 @@ def test_a_workload_is_measured(workload):
         assert value["error"] < 1e-5
         assert value["tflops"] >= 0 < value["ms"]
         assert value["kernel"]
+    assert found["arrays"] == ours.library()
     if simulated():
         assert isinstance(found["by_torch"], str)
     left_out = next(iter(mine))

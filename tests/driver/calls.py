@@ -5,7 +5,7 @@ import pytest
 from numba import cuda
 
 import numconv
-from numconv.cuda import launch, recent
+from numconv.cuda import launch, recent, stencil
 
 from .device import QUIET, Library, address, calls, launched, recording
 
@@ -148,3 +148,17 @@ def test_what_is_said_of_it(plan):
     told = numconv.show_config(mode="dicts")["gpu"]
     assert told["cuda:1"] == "Stand-in 1, sm_90, 132 multiprocessors, 16 GiB"
     assert told["driver"] == "for CUDA 13.0"
+
+
+def test_workspace_of_a_plan_is_kept(monkeypatch):
+    """Numba's arrays: nothing is allocated in the second call; other libraries' allocators are asked each time."""
+    launches = stencil.launches
+    monkeypatch.setattr(stencil, "launches", lambda *given: launches(*given)._replace(scratch=1 << 20))
+    plan = numconv.plan_conv2d((1, 1, 5, 5), W, **FIRST, device="cuda")
+    assert "1048576 of workspace" in plan.explain()
+    x = cuda.to_device(np.ones((1, 1, 5, 5), np.float32))
+    out = plan(x)
+    assert set(calls(lambda: plan(x, out=out))[0]) <= QUIET
+    library = Library("torch", monkeypatch)
+    plan(library.make(np.ones((1, 1, 5, 5), np.float32)))
+    assert ((1 << 20,), "uint8", 0) in library.asked
