@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .test_cuda_code import FIRST, REGISTERS, compiled, launches_of, named
+from .gpu_jobs import FIRST, REGISTERS, compiled, launches_of, named
 
 LAYER, FEW, SMALL = (
     ((64, 56, 56, 128), (3, 3, 128, 128)),

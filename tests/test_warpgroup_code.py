@@ -7,7 +7,7 @@ from numconv.cuda.compile import make
 from numconv.cuda.kernels.warpgroup_tile import Tile
 from numconv.cuda.launch import Job
 
-from .test_cuda_code import FIRST, REGISTERS, compiled, launches_of, named
+from .gpu_jobs import FIRST, REGISTERS, compiled, launches_of, named
 
 ARCH = 9, 0
 LAYER, WIDE = ((8, 56, 56, 64), (3, 3, 64, 64)), ((64, 28, 28, 256), (3, 3, 256, 256))
