@@ -19,18 +19,39 @@ from .places import Place
 def lines(binding: Binding, frame: Frame) -> Iterator[str]:
     """For contiguous arrays, of one sample where a plan takes any number; of each phase of a transposed problem."""
     problem = binding.problem
-    x_shape = tuple(size or 1 for size in frame.expected()[0])
-    whole, result = (_contiguous(shape, dtype) for shape, dtype in
-                     ((x_shape, problem.x_dtype), (frame.out_shape(x_shape), problem.result)))  # fmt: skip
-    x, (out,) = next(runs(frame, whole, (result,), bool(problem.reduce)))
+    x, out = _arrays(binding, frame)
     if problem.reduce:
-        out = binding.maps(len(x.view), problem.result)
         yield f"maps are reduced to {', '.join(problem.reductions)}, some samples at a time"
     for number, (part, places) in enumerate(binding.parts(x, out)):
         if isinstance(problem, Transposed):
             first = ", ".join(str(outputs.start) for outputs in problem.phases[number].outputs[4 - problem.ndim :])
             yield f"from output ({first}) on: {descriptor(part)}"
         yield from _considered(part, places, binding.device)
+
+
+def workspace_bytes(binding: Binding, frame: Frame) -> int:
+    """What a call with contiguous arrays borrows, of one sample where a plan takes any number."""
+    x, out = _arrays(binding, frame)
+    most = 0
+    for problem, places in binding.parts(x, out):
+        method = methods.KERNELS[methods.chosen(binding.name, problem, places["x"], places["out"], binding.device)]
+        most = max(most, _launches(method, problem, places).scratch)
+    return most + (out.view.nbytes if binding.problem.reduce else 0)
+
+
+def _arrays(binding: Binding, frame: Frame) -> tuple[Place, Place]:
+    """X and what is convolved into: the result, or maps."""
+    problem = binding.problem
+    x_shape = tuple(size or 1 for size in frame.expected()[0])
+    whole, result = (_contiguous(shape, dtype) for shape, dtype in
+                     ((x_shape, problem.x_dtype), (frame.out_shape(x_shape), problem.result)))  # fmt: skip
+    x, (out,) = next(runs(frame, whole, (result,), bool(problem.reduce)))
+    return x, binding.maps(len(x.view), problem.result) if problem.reduce else out
+
+
+def _launches(method: methods.Method, problem: Problem, places: dict[str, Place]) -> launch.Launches:
+    tables = method.tables(problem, places)
+    return method.launches(problem, places | {name: _contiguous(t.shape, t.dtype) for name, t in tables.items()})
 
 
 def _considered(problem: Problem, places: dict[str, Place], device: int) -> Iterator[str]:
@@ -53,8 +74,7 @@ def _contiguous(shape: tuple[int, ...], dtype: np.dtype) -> Place:
 
 def _launched(method: methods.Method, problem: Problem, places: dict[str, Place], device: int) -> Iterator[str]:
     """A line for each kernel, and for the memory that they take."""
-    tables = method.tables(problem, places)
-    found = method.launches(problem, places | {name: _contiguous(t.shape, t.dtype) for name, t in tables.items()})
+    found = _launches(method, problem, places)
     for what, steps in (("once, ", found.packing), ("", found.steps)):
         for step in steps:
             job = step.job

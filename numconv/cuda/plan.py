@@ -14,7 +14,7 @@ from .arrays import Given, library_of
 from .binding import Frame
 from .calls import engine_of
 from .engine import Engine
-from .explained import lines
+from .explained import lines, workspace_bytes
 from .extra import require
 from .sources import Source, computed, number_of
 from .weights import Operand, described
@@ -106,8 +106,8 @@ class DevicePlan(Plan):
 
     @property
     def workspace_bytes(self) -> int:
-        """None is needed."""
-        return 0
+        """What a call with contiguous arrays borrows from the library that they are of, for one sample."""
+        return workspace_bytes(self._device_engine.binding, self._frame)
 
     def explain(self) -> str:
         """Return which kernel computes contiguous arrays, how it is launched, and why others do not."""

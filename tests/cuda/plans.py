@@ -31,6 +31,14 @@ def test_what_they_say():
     assert "computes it on GPU 0, one sample by" in text
 
 
+def test_what_they_borrow():
+    """Nothing, copies of x, or maps that are reduced."""
+    w = RNG.standard_normal((32, 16, 3, 3)).astype(np.float32)
+    assert made((2, 4, 9, 9)).workspace_bytes == 0
+    assert made((None, 16, 9, 9), w, precision="bf16").workspace_bytes >= 9 * 9 * 16 * 2
+    assert made((2, 4, 9, 9), reduce="max").workspace_bytes == 8 * 9 * 9 * 4
+
+
 @needs_a_gpu
 def test_registers_are_known_after_a_call():
     plan = made((2, 4, 9, 9))
