@@ -117,6 +117,7 @@ def _small(builder: Any, c: list, a: list, b: list) -> list:
 
 
 def _product(builder: Any, shape: str, c: list, a: list, b: list) -> list:
+    """Of all lanes of a warp: "convergent", not to be copied or moved to where only some of them are."""
     operands, n = [*a, *b, *c], len(c)
     groups, first = [], n
     for part in (a, b, c):
@@ -126,7 +127,7 @@ def _product(builder: Any, shape: str, c: list, a: list, b: list) -> list:
     text = f"mma.sync.aligned.{shape}.row.col.f64.f64.f64.f64 {', '.join([target, *groups])};"
     function = ir.FunctionType(ir.LiteralStructType([_DOUBLE] * n), [_DOUBLE] * len(operands))
     constraints = ",".join(["=d"] * n + ["d"] * len(operands))
-    found = builder.call(ir.InlineAsm(function, text, constraints), operands)
+    found = builder.call(ir.InlineAsm(function, text, constraints), operands, attrs=("convergent",))
     return [builder.extract_value(found, i) for i in range(n)]
 
 

@@ -68,7 +68,7 @@ def _fragments(builder: Any, address: Callable) -> Callable[[int, int], list]:
     assembly = ir.InlineAsm(function, text, "=r,=r,=r,=r,r,~{memory}", side_effect=True)
 
     def load(offset: int, flip: int) -> list:
-        found = builder.call(assembly, [address(offset, flip)])
+        found = builder.call(assembly, [address(offset, flip)], attrs=("convergent",))
         return [builder.extract_value(found, i) for i in range(4)]
 
     return load
@@ -82,7 +82,10 @@ def _words(builder: Any, address: Callable) -> Callable[[int, int], Any]:
 
 
 class _Warp:
-    """What a body is given beside its operands."""
+    """What a body is given beside its operands.
+
+    Products are "convergent", as loads of fragments are: not to be copied or moved to where only some lanes are.
+    """
 
     def __init__(self, builder: Any, kind: str) -> None:
         self._builder = builder
@@ -99,7 +102,7 @@ class _Warp:
 
     def multiply(self, sums: list, rows: list, columns: list) -> list:
         """The sums and the products of fragments."""
-        found = self._builder.call(self._multiply, [*rows, *columns, *sums])
+        found = self._builder.call(self._multiply, [*rows, *columns, *sums], attrs=("convergent",))
         return [self._builder.extract_value(found, i) for i in range(4)]
 
     def add(self, a: Any, b: Any) -> Any:
