@@ -17,7 +17,7 @@ import numpy as np
 
 from .._problem import Problem
 from .arrays import NUMBA, upload
-from .launch import Job, Step, prepare
+from .launch import Job, Step, on, prepare
 from .places import Place
 
 
@@ -147,8 +147,9 @@ def _tried(probe: Probe, device: int) -> str:
     source, target = upload(x, device), upload(poison, device)
     places = {"x": Place.of(NUMBA.describe(source)), "out": Place.of(NUMBA.describe(target))}
     step = Step.of(Job(probe.factory, probe.parameters, (1, 1, 1), ()), ("x", "out"), places)
-    prepare(step, device)(0, [places["x"].address, places["out"].address])
-    found = target.copy_to_host()
+    with on(device):  # of which the default stream is meant
+        prepare(step, device)(0, [places["x"].address, places["out"].address])
+        found = target.copy_to_host()
     largest = float(np.abs(expected).max())
     wrong = ~(np.abs(found - expected) <= probe.error * largest)
     if not wrong.any():

@@ -13,6 +13,7 @@ from .._types import native
 from .arrays import NUMBA, Given, Library, library_of, upload
 from .binding import Frame
 from .engine import Engine
+from .launch import on
 from .weights import described
 
 
@@ -56,8 +57,9 @@ class Source(NamedTuple):
             x = upload(np.ascontiguousarray(self.value, native(self.name, self.argument, self.dtype)), self.device)
             y = [NUMBA.empty(shape, dtype, self.device) for dtype in engine.results]
             engine.run(frame, NUMBA.describe(x), list(map(NUMBA.describe, y)), 0, NUMBA)
-            for array, value in zip(found, y, strict=True):
-                array[...] = value.copy_to_host()
+            with on(self.device):  # whose default stream copies wait for
+                for array, value in zip(found, y, strict=True):
+                    array[...] = value.copy_to_host()
         return out if given else tuple(found) if engine.several else found[0]
 
 
