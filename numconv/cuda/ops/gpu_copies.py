@@ -39,9 +39,18 @@ def dynamic(scalar: str, size: int, first: int) -> Any:
 
 def copying(storage: str, n: int, near: bool = False) -> Any:
     """So many neighbours, of 4, 8 or 16 bytes; zeros where there is nothing to read."""
+    return copying_each(storage, n, ((0, 0),), near)
+
+
+def copying_each(storage: str, n: int, shifts: tuple[tuple[int, int], ...], near: bool = False) -> Any:
+    """Copies of n elements, for each of `shifts` (elements in shared memory, elements in memory), as immediates."""
     kind, item_bytes = numba_type(storage), np.dtype(storage).itemsize
     size = n * item_bytes
-    text = f"cp.async.{'cg' if size == 16 and not near else 'ca'}.shared.global [$0], [$1], {size}, $2;"
+    way = "cg" if size == 16 and not near else "ca"
+    text = " ".join(
+        f"cp.async.{way}.shared.global [$0+{to * item_bytes}], [$1+{source * item_bytes}], {size}, $2;"
+        for to, source in shifts
+    )
 
     @intrinsic
     def copy(typing: Any, array: Any, at: Any, pointer: Any, offset: Any, there: Any) -> tuple:

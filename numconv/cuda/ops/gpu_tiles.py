@@ -8,8 +8,7 @@ from llvmlite import ir
 from numba.cuda import types
 from numba.cuda.extending import intrinsic
 
-from .gpu import _GLOBAL, _INT32, _INT64, _SHARED, _global, _slots, numba_type
-from .gpu_copies import _address
+from .gpu import _INT32, _INT64, _global, _slots, numba_type
 
 
 def pointing(storage: str) -> Any:
@@ -43,34 +42,6 @@ def looking(storage: str, n: int) -> Any:
         return types.UniTuple(kind, n)(types.CPointer(kind), types.int64), generate
 
     return read
-
-
-def copying_each(storage: str, n: int, shifts: tuple[tuple[int, int], ...]) -> Any:
-    """Copies of n elements, for each of `shifts` (elements in shared memory, elements in memory), as immediates."""
-    kind, size = numba_type(storage), n * numba_type(storage).bitwidth // 8
-    item_bytes, way = size // n, "cg" if size == 16 else "ca"
-    text = " ".join(
-        f"cp.async.{way}.shared.global [$0+{to * item_bytes}], [$1+{source * item_bytes}], {size}, $2;"
-        for to, source in shifts
-    )
-
-    @intrinsic
-    def spread(typing: Any, array: Any, at: Any, pointer: Any, offset: Any, there: Any) -> tuple:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            data = context.make_array(array)(context, builder, value=args[0]).data
-            target = _address(builder, builder.gep(data, [builder.sext(args[1], _INT64)]), _SHARED)
-            source = _address(builder, builder.gep(args[2], [args[3]]), _GLOBAL)
-            count = builder.select(args[4], ir.Constant(_INT32, size), ir.Constant(_INT32, 0))
-            function = ir.FunctionType(ir.VoidType(), [_INT32, _INT64, _INT32])
-            builder.call(
-                ir.InlineAsm(function, text, "r,l,r,~{memory}", side_effect=True),
-                [builder.trunc(target, _INT32), source, count],
-            )
-            return context.get_dummy_value()
-
-        return types.void(array, types.int32, types.CPointer(kind), types.int64, types.boolean), generate
-
-    return spread
 
 
 def saving(storage: str, n: int) -> Any:

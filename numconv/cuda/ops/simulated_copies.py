@@ -41,6 +41,17 @@ def copying(storage: str, n: int, near: bool = False) -> Callable:
     return copy
 
 
+def copying_each(storage: str, n: int, shifts: tuple[tuple[int, int], ...]) -> Callable:
+    """One by one."""
+    copy = copying(storage, n)
+
+    def spread(array: np.ndarray, at: int, pointer: Pointer, offset: int, there: bool) -> None:
+        for to, source in shifts:
+            copy(array, at + to, pointer, offset + source, there)
+
+    return spread
+
+
 def commit() -> None:
     """A group ends."""
     _copies().append(None)

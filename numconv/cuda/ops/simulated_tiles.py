@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from .simulated import Pointer
-from .simulated_copies import copying
 
 
 def pointing(storage: str) -> Callable:
@@ -27,17 +26,6 @@ def looking(storage: str, n: int) -> Callable:
         return tuple(_aligned(pointer, offset, n))
 
     return read
-
-
-def copying_each(storage: str, n: int, shifts: tuple[tuple[int, int], ...]) -> Callable:
-    """One by one."""
-    copy = copying(storage, n)
-
-    def spread(array: np.ndarray, at: int, pointer: Pointer, offset: int, there: bool) -> None:
-        for to, source in shifts:
-            copy(array, at + to, pointer, offset + source, there)
-
-    return spread
 
 
 def saving(storage: str, n: int) -> Callable:
