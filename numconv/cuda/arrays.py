@@ -286,6 +286,16 @@ _LIBRARIES = {
 }
 
 
+def is_pooled_by_streams(library: Library) -> bool:
+    """Whether memory that is given back goes to what is queued next on the same stream, without waiting."""
+    return library.empty is not _numba_empty
+
+
+def is_pooled_for_graphs(library: Library) -> bool:
+    """Whether what is allocated while a graph is recorded is the graph's alone; of the simulator all is."""
+    return simulated() or library.empty is _torch_empty
+
+
 def upload(array: np.ndarray, device: int = 0) -> Any:
     """A copy on a device, as Numba's array: there when this returns, on any stream, without waiting for one."""
     from numba import cuda

@@ -7,6 +7,7 @@ fills the whole result. What is made of maps, or of a padded gradient, comes aft
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import sha256
 from math import prod
 from typing import Any, NamedTuple
 
@@ -173,7 +174,8 @@ class Binding(NamedTuple):
         owners: dict[str, str] = _OWN,
     ) -> Bound:  # fmt: skip
         """Launches of canonical arrays; `bases`: the addresses that a call will give; `owners`: whose a pointer is."""
-        tables = {name: upload(table, self.device) for name, table in method.tables(problem, places).items()}
+        made = method.tables(problem, places)
+        tables = {name: upload(table, self.device) for name, table in made.items()}
         places = places | {name: Place.of(NUMBA.describe(table)) for name, table in tables.items()}
         found = method.launches(problem, places)
 
@@ -189,8 +191,19 @@ class Binding(NamedTuple):
             return prepare(step, self.device), tuple(pointers)
 
         steps, packing = list(map(prepared, found.steps)), list(map(prepared, found.packing))
-        key = tuple((step.job, pointers) for step, (_, pointers) in zip(found.packing, packing, strict=True))
+        key = tuple(
+            (step.job, _told(step, pointers, made)) for step, (_, pointers) in zip(found.packing, packing, strict=True)
+        )
         return Bound(name, steps, packing, found.packed, found.scratch, key, tables)
+
+
+def _told(step: Step, pointers: tuple[tuple[str, int], ...], tables: dict[str, np.ndarray]) -> tuple:
+    """What a kernel is given, tables by what they say: they lie elsewhere for each shape, until that is forgotten."""
+    told: list[Any] = list(pointers)
+    for i, whose in enumerate(step.pointers):
+        if whose in tables:
+            told[i] = sha256(tables[whose].tobytes()).digest()
+    return tuple(told)
 
 
 def runs(frame: Frame, x: Place, outs: tuple[Place, ...], reduced: bool) -> Iterator[tuple[Place, list[Place]]]:

@@ -13,6 +13,7 @@ from .._transposed import Slices
 from .arrays import NUMBA, Given, Library, upload
 from .binding import After, Binding, Bound, Frame, Prepared, Turn
 from .launch import Extent, Launch, is_current, on, prepare, recording, wait
+from .lent import lend
 from .places import WIDEST, Place
 from .rearranged import Weights
 from .recent import Recent
@@ -162,42 +163,46 @@ class Engine:
         bases["x"] = x
         bases.update(zip(self._names, outs, strict=True))
 
-        def lend(size: int) -> int:
-            lent.append(self._room(library, size, len(lent), stream))
-            return library.describe(lent[-1]).address
+        def room(size: int) -> int:
+            address, memory = self._room(library, size, len(lent), stream)
+            lent.append(memory)
+            return address
 
         if self._copy is not None:
-            bases["w"] = lend(self._copy[1])
+            bases["w"] = room(self._copy[1])
             _launch([self._copy[0]], bases, stream)
         if ready.maps:
-            bases["maps"] = lend(ready.maps)
+            bases["maps"] = room(ready.maps)
         for turn in ready.turns:
             here = bases | {whose: bases[whose] + shift for whose, shift in turn.shifts} if turn.shifts else bases
             for bound in turn.bounds:
                 if bound.packed:
                     here["packed"] = self._packed_for(bound, here, packed, stream, library)
                 if bound.scratch:
-                    here["scratch"] = lend(bound.scratch)
+                    here["scratch"] = room(bound.scratch)
                 _launch(bound.steps, here, stream)
 
-    def _room(self, library: Library, size: int, number: int, stream: int) -> Any:
-        """Memory for a call.
+    def _room(self, library: Library, size: int, number: int, stream: int) -> tuple[int, Any]:
+        """(the address of memory for a call, what keeps it).
 
         Numba asks the driver each time, which waits for the GPU: a plan keeps what it was lent, for the next call of a
         thread on the default stream, where calls follow each other. Other streams may end, and be others of that name.
         """
         if library is not NUMBA or not self._lasting or stream > 2:
-            return library.empty((size,), np.dtype(np.uint8), self.device, stream)
+            return lend(library, size, self.device, stream)
         key = get_ident(), stream, number, size
         found = self._rooms.get(key)
         if found is None:
             found = self._rooms[key] = library.empty((size,), np.dtype(np.uint8), self.device, stream)
-        return found
+        return library.describe(found).address, found
 
     def _packed_for(
         self, bound: Bound, bases: dict[str, int], packed: dict[tuple, tuple[Any, int]], stream: int, library: Library
     ) -> int:
-        """The address of packed weights; those that last are there, whatever the stream that reads them next."""
+        """The address of packed weights; those that last are there, whatever the stream that reads them next.
+
+        Of two threads that pack the same, the second one's are dropped: the first may have queued what reads its own.
+        """
         found = packed.get(bound.key)
         if found is None:
             if self._lasting:
@@ -207,7 +212,7 @@ class Engine:
             _launch(bound.packing, bases | {"packed": found[1]}, stream)
             if self._lasting:
                 wait(stream, self.device)
-            packed[bound.key] = found
+            found = packed.setdefault(bound.key, found)
         return found[1]
 
 

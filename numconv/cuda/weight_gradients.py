@@ -20,6 +20,7 @@ from .calls import refuse
 from .engine import KEPT, Prepared, _launch
 from .extra import require
 from .launch import Step, on, prepare, recording
+from .lent import lend
 from .places import WIDEST, Place
 from .recent import Recent
 from .sources import Source, _given_out, number_of
@@ -153,7 +154,8 @@ def _result(
             check_out(first.name, out, shape, dtype)
         made = NUMBA.empty(shape, dtype, first.device)
         run(NUMBA, NUMBA.describe(made), 0)
-        out[...] = made.copy_to_host()
+        with on(first.device):  # whose default stream the copy waits for
+            out[...] = made.copy_to_host()
         return out
     library, device, stream = first.library, first.device, first.library.stream(first.value, first.device)
     target = library.empty(shape, dtype, device, stream) if out is None else out
@@ -196,8 +198,7 @@ def queue(
     bases = {"": 0} | {whose: place.address for whose, place in places.items()}
     with on(device):
         if bound.scratch:
-            scratch = library.empty((bound.scratch,), np.dtype(np.uint8), device, stream)
-            bases["scratch"] = library.describe(scratch).address
+            bases["scratch"], _kept = lend(library, bound.scratch, device, stream)
         _launch(bound.steps, bases, stream)
 
 

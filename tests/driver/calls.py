@@ -5,7 +5,7 @@ import pytest
 from numba import cuda
 
 import numconv
-from numconv.cuda import launch, recent, stencil
+from numconv.cuda import launch, probes, recent, stencil
 
 from .device import QUIET, Library, address, calls, launched, recording
 
@@ -57,7 +57,7 @@ def test_the_other_device(name, monkeypatch):
     library.streams = {0: 10, 1: 0x7F11}
     x, w = library.make(X, 1), library.make(W, 1)
     found = launched(lambda: numconv.conv2d(x, w, **FIRST))
-    assert found.stream == 0x7F11
+    assert (found.stream, found.device) == (0x7F11, 1)
     assert library.asked == [((1, 1, 18, 22), "float32", 1)]
     assert launch.is_current(0)
     with pytest.raises(ValueError, match="conv2d: w is on GPU 0 but x is on GPU 1"):
@@ -66,6 +66,63 @@ def test_the_other_device(name, monkeypatch):
     plan(x)
     with pytest.raises(ValueError, match="conv2d: x is on GPU 0, but this plan's weights are on GPU 1"):
         plan(library.make(X, 0))
+
+
+SHARES = np.ones((8, 32, 3, 3), np.float32)
+"""Of layers so small that blocks share out chains: their sums are left in memory of the call."""
+
+
+@pytest.fixture
+def tried(monkeypatch):
+    """Kernels that do not run cannot show what instructions do."""
+    monkeypatch.setattr(probes, "trouble", lambda feature, device: "")
+
+
+@pytest.mark.parametrize("name", ["", "cupy"])
+def test_memory_of_a_call_that_a_graph_may_record(name, monkeypatch, tried):
+    """The driver's, in the order of the stream; CuPy's pool would lend it to others while the graph is replayed."""
+    host, library = np.ones((2, 32, 9, 9), np.float32), Library(name, monkeypatch) if name else None
+    plan = numconv.plan_conv2d((None, *host.shape[1:]), SHARES, **FIRST, device="cuda")
+    make = library.make if library else cuda.to_device
+    x, out = make(host), make(np.ones((2, 8, 7, 7), np.float32))
+    plan(x, out=out)
+    if library is not None:
+        library.streams[0] = 0x7F00
+        library.asked.clear()
+        plan(x, out=out)
+        assert len(library.asked) == 1
+    else:
+        x = x.bind(cuda.external_stream(0x7F00))
+    recording(True)
+    try:
+        asked, _ = calls(lambda: plan(x, out=out))
+    finally:
+        recording(False)
+    asked = [function for function in asked if function.startswith(("cuMem", "cuLaunch", "cuStreamSync"))]
+    assert asked == ["cuMemAllocAsync", "cuLaunchKernelEx", "cuLaunchKernelEx", "cuMemFreeAsync"]
+
+
+def test_weights_are_packed_once_for_all_shapes(tried):
+    """Tables are made anew for each; threads that pack at once take what the first has."""
+    plan = numconv.plan_conv2d((None, 32, 9, 9), SHARES, **FIRST, device="cuda")
+    packed = plan._device_engine._packed
+    for n in (2, 3):
+        plan(cuda.to_device(np.ones((n, 32, 9, 9), np.float32)))
+    assert len(packed) == 1
+
+
+def test_shared_memory_of_a_launch_is_asked_for():
+    """48 KB are a kernel's without asking, of which what it declares is a part, as in `double`."""
+    for size in (0, 16, 48 << 10, 64 << 10):
+        assert ("cuKernelSetAttribute" in calls(lambda size=size: launch._allow(1, size, 0))[0]) == (size > 0)
+
+
+def test_instructions_are_tried_on_the_device_that_is_meant():
+    """Whatever device is current. Kernels do not run here: what they should have written is not there."""
+    cuda.current_context(0)
+    with pytest.warns(RuntimeWarning, match="GPU 1 does not do what kernels with 'copies' expect of it"):
+        assert launched(lambda: probes.trouble.__wrapped__("copies", 1), 2).device == 1
+    assert launch.is_current(0)
 
 
 def test_both_launchers_launch_alike(monkeypatch):

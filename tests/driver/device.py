@@ -32,6 +32,7 @@ def launched(function, arguments=16):
         shared=numbers[6],
         stream=numbers[7],
         arguments=numbers[8 : 8 + arguments],
+        device=ctypes.c_int.in_dll(DRIVER, "device").value,
     )
 
 

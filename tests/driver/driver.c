@@ -1,7 +1,8 @@
 /* libcuda.so.1 for machines without a GPU: memory is the host's, kernels are launched and do not run, calls are noted.
 
    Two devices of compute capability 9.0. `calls` is the names of all calls since `forget`, one a line; `launch` is the
-   last launch: grid, block, bytes of shared memory, stream, kernel, arguments (8 bytes each, `wanted` of them).
+   last launch: grid, block, bytes of shared memory, stream, kernel, arguments (8 bytes each, `wanted` of them), and
+   `device` the one on which it was.
    A function that is not here is there under its name in the notes, and returns "not supported". */
 
 #include <stdint.h>
@@ -21,7 +22,7 @@ typedef struct { unsigned grid[3], block[3], shared; void *stream; } Config; /* 
 
 char calls[1 << 20];
 uint64_t launch[8 + 64];
-int wanted, capturing;
+int wanted, capturing, device = -1;
 static size_t end;
 static Context contexts[DEVICES];
 static __thread Context *stack[64];
@@ -98,18 +99,22 @@ Result cuCtxGetLimit(size_t *value, int limit) { return *value = 0, NOTE; }
 Result cuCtxGetStreamPriorityRange(int *least, int *greatest) { return *least = 0, *greatest = -5, NOTE; }
 
 Result cuMemGetInfo_v2(size_t *left, size_t *total) { return *left = *total = 1ull << 34, NOTE; }
-Result cuMemAlloc_v2(Address *address, size_t size) {
+static Result allocated(Address *address, size_t size) {
     void *memory = 0;
     if (posix_memalign(&memory, 512, size + 512)) return 2;
     memset(memory, 0xff, size);
     if (block_count < 65536) blocks[block_count++] = (Block){(Address)memory, size, current ? current->device : 0};
-    return *address = (Address)memory, NOTE;
+    return *address = (Address)memory, 0;
 }
-Result cuMemFree_v2(Address address) {
+static void freed(Address address) {
     for (int i = 0; i < block_count; i++)
         if (blocks[i].from == address) { blocks[i] = blocks[--block_count]; break; }
-    return free((void *)address), NOTE;
+    free((void *)address);
 }
+Result cuMemAlloc_v2(Address *address, size_t size) { return NOTE, allocated(address, size); }
+Result cuMemFree_v2(Address address) { return freed(address), NOTE; }
+Result cuMemAllocAsync(Address *address, size_t size, void *stream) { return NOTE, allocated(address, size); }
+Result cuMemFreeAsync(Address address, void *stream) { return freed(address), NOTE; }
 static Block *block_of(Address address) {
     for (int i = 0; i < block_count; i++)
         if (blocks[i].from <= address && address < blocks[i].from + blocks[i].size) return &blocks[i];
@@ -205,7 +210,7 @@ Result cuModuleGetFunction(void **function, void *module, const char *name) { re
 Result cuModuleUnload(void *module) { return NOTE; }
 Result cuLaunchKernelEx(const Config *config, void *kernel, void **arguments, void **more) {
     for (int i = 0; i < 3; i++) launch[i] = config->grid[i], launch[3 + i] = config->block[i];
-    launch[6] = config->shared, launch[7] = (uint64_t)config->stream;
+    device = current ? current->device : -1, launch[6] = config->shared, launch[7] = (uint64_t)config->stream;
     for (int i = 0; i < wanted && i < 64; i++) memcpy(launch + 8 + i, arguments[i], 8);
     return current ? NOTE : (NOTE, 201);
 }
