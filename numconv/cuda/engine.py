@@ -146,7 +146,9 @@ class Engine:
         self.queue(self.ready(frame, x, outs, stream), x.address, addresses, stream, library)
 
     def queue(self, ready: Ready, x: int, outs: Sequence[int], stream: int, library: Library) -> None:
-        """As `run`."""
+        """As `run`. What a graph records is kept as long as this: it reads tables, whatever shapes come after it."""
+        if stream and recording(stream, self.device):
+            self._kept.append(ready)
         if not is_current(self.device):
             with on(self.device):
                 return self._queue(ready, x, outs, stream, library)

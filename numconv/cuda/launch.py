@@ -111,8 +111,11 @@ def recording(stream: int, device: int) -> bool:
         return False
     from cuda.bindings import driver
 
-    with on(device):
+    if stream > 2:  # it knows its device; default streams do not
         error, status = driver.cuStreamIsCapturing(stream)
+    else:
+        with on(device):
+            error, status = driver.cuStreamIsCapturing(stream)
     if error == driver.CUresult.CUDA_ERROR_STREAM_CAPTURE_IMPLICIT:  # another stream's, which the default one joins
         return True
     return error == driver.CUresult.CUDA_SUCCESS and int(status) != 0

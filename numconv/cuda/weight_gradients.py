@@ -195,11 +195,17 @@ def queue(
                 f"strides, which takes copies to the GPU; call it once with such arrays before"
             )
         bound = kept[key] = _bound(name, problem, places, conjugate, device)
+    if stream and recording(stream, device):
+        _recorded.append(bound)
     bases = {"": 0} | {whose: place.address for whose, place in places.items()}
     with on(device):
         if bound.scratch:
             bases["scratch"], _kept = lend(library, bound.scratch, device, stream)
         _launch(bound.steps, bases, stream)
+
+
+_recorded: list[Bound] = []
+"""Graphs may read their tables as long as the process lives, however many shapes come after them."""
 
 
 def _bound(name: str, problem: Problem, places: dict[str, Place], conjugate: str, device: int) -> Bound:

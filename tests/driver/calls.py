@@ -168,6 +168,18 @@ def test_nothing_is_prepared_while_a_graph_records():
         recording(False)
 
 
+def test_what_a_graph_has_recorded_is_kept(plan):
+    """It reads tables, whatever shapes come after it."""
+    bound, out = cuda.to_device(X).bind(cuda.external_stream(0x7F00)), plan(cuda.to_device(X))
+    plan(bound, out=out)
+    count = len(plan._device_engine._kept)
+    for yes in (False, True):
+        recording(yes)
+        plan(bound, out=out)
+        recording(False)
+        assert len(plan._device_engine._kept) == count + yes
+
+
 def test_kept_launches_are_bounded(plan):
     kept = plan._problem.schedules["cuda"]
     for n in range(1, 3 * kept.most // 2):

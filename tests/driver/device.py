@@ -8,7 +8,7 @@ import numpy as np
 from numba import cuda
 
 DRIVER = ctypes.CDLL("libcuda.so.1")
-QUIET = {"cuPointerGetAttribute", "cuCtxGetDevice", "cuLaunchKernelEx"}
+QUIET = {"cuPointerGetAttribute", "cuCtxGetDevice", "cuStreamIsCapturing", "cuLaunchKernelEx"}
 """All that a call which was prepared asks of the driver: nothing is waited for, copied, or allocated."""
 
 
