@@ -209,8 +209,11 @@ class Engine:
         if found is None:
             if self._lasting:
                 self._check_recording(stream)
-            room = library.empty((bound.packed,), np.dtype(np.uint8), self.device, stream)
-            found = room, library.describe(room).address
+                room = library.empty((bound.packed,), np.dtype(np.uint8), self.device, stream)
+                found = room, library.describe(room).address
+            else:
+                address, room = lend(library, bound.packed, self.device, stream)
+                found = room, address
             _launch(bound.packing, bases | {"packed": found[1]}, stream)
             if self._lasting:
                 wait(stream, self.device)

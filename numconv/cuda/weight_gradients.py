@@ -199,9 +199,11 @@ def queue(
         _recorded.append(bound)
     bases = {"": 0} | {whose: place.address for whose, place in places.items()}
     with on(device):
+        memory = None
         if bound.scratch:
-            bases["scratch"], _kept = lend(library, bound.scratch, device, stream)
+            bases["scratch"], memory = lend(library, bound.scratch, device, stream)
         _launch(bound.steps, bases, stream)
+        del memory  # while the device is current whose stream it goes back on
 
 
 _recorded: list[Bound] = []

@@ -102,6 +102,13 @@ def test_memory_of_a_call_that_a_graph_may_record(name, monkeypatch, tried):
     assert asked == ["cuMemAllocAsync", "cuLaunchKernelEx", "cuLaunchKernelEx", "cuMemFreeAsync"]
 
 
+def test_weights_of_a_function_are_packed_in_memory_of_the_call(tried):
+    x, w, out = (cuda.to_device(np.ones(shape, np.float32)) for shape in ((2, 32, 9, 9), SHARES.shape, (2, 8, 7, 7)))
+    numconv.conv2d(x, w, **FIRST, out=out)
+    asked = [name for name in calls(lambda: numconv.conv2d(x, w, **FIRST, out=out))[0] if name.startswith("cuMem")]
+    assert asked == ["cuMemAllocAsync"] * 2 + ["cuMemFreeAsync"] * 2
+
+
 def test_weights_are_packed_once_for_all_shapes(tried):
     """Tables are made anew for each; threads that pack at once take what the first has."""
     plan = numconv.plan_conv2d((None, 32, 9, 9), SHARES, **FIRST, device="cuda")
