@@ -188,9 +188,10 @@ class Engine:
         """(the address of memory for a call, what keeps it).
 
         Numba asks the driver each time, which waits for the GPU: a plan keeps what it was lent, for the next call of a
-        thread on the default stream, where calls follow each other. Other streams may end, and be others of that name.
+        thread on the default stream, where calls follow each other. Other streams may end, and be others of that name,
+        and graphs may record them.
         """
-        if library is not NUMBA or not self._lasting or stream > 2:
+        if library is not NUMBA or not self._lasting or stream > 1:
             return lend(library, size, self.device, stream)
         key = get_ident(), stream, number, size
         found = self._rooms.get(key)
