@@ -111,7 +111,7 @@ def recording(stream: int, device: int) -> bool:
         return False
     from cuda.bindings import driver
 
-    if stream > 2:  # it knows its device; default streams do not
+    if is_current(device):
         error, status = driver.cuStreamIsCapturing(stream)
     else:
         with on(device):
