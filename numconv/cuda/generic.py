@@ -43,7 +43,7 @@ def launches(problem: Problem, places: dict[str, Place]) -> Launches:
         min(x.view.shape[0], MOST),
     )
     pointers = ("x", "w", "bias" if bias else "w", "out", "table" if has_borders(problem) else "w")
-    numbers = (_numbers(problem, x, w, bias, out), reals(problem))
+    numbers = (numbers_of(problem, x, w, bias, out), reals(problem))
     return Launches.of(Job("generic.make", parameters, grid, numbers), pointers, places)
 
 
@@ -68,7 +68,7 @@ def reals(problem: Problem) -> tuple[float, float, float]:
     return float(value.real), float(value.imag), float(problem.slope)
 
 
-def _numbers(problem: Problem, x: Place, w: Place, bias: Place | None, out: Place) -> tuple[int, ...]:
+def numbers_of(problem: Problem, x: Place, w: Place, bias: Place | None, out: Place) -> tuple[int, ...]:
     """As the kernel takes them apart."""
     los = [lo for lo, _ in problem.pads]
     starts = np.cumsum([lo + hi for lo, hi in problem.pads]).tolist()

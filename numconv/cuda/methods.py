@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from .._problem import Problem
-from . import dense, depthwise, double, generic, probes, stencil, tensor, warpgroup
+from . import dense, depthwise, double, generic, probes, stencil, tensor, toeplitz, warpgroup
 from .complex_view import View
 from .launch import Launches, capability
 from .places import Place
@@ -34,6 +34,7 @@ class Method(Protocol):
 
 
 KERNELS: dict[str, Method] = {
+    "toeplitz warpgroup": toeplitz.View(warpgroup.Products(True)), "toeplitz tensor": toeplitz.View(tensor),
     "stencil": stencil, "depthwise": depthwise, "warpgroup": warpgroup.Products(True),
     "warpgroup, each tap": warpgroup.Products(False), "complex stencil": View(stencil, alone=True),
     "complex depthwise": View(depthwise), "complex warpgroup": View(warpgroup.Products(True)), "tensor": tensor,

@@ -31,7 +31,7 @@ def make(
     scalar = storage_of(compute)
     parts = products(x, w, compute, scalar)
     add = adding(bias, compute, scalar)
-    element = _element(parts, scalar, borders)
+    element = summing(parts, scalar, borders)
     activate = activating(scalar, activation)
     convert, whole = converting(scalar, storage_of(result), overflow)
     store = ops.writer(storage_of(result), whole)
@@ -72,7 +72,7 @@ def make(
 _INTS = (np.int32, np.int64)
 
 
-def _element(parts: Any, scalar: str, borders: bool) -> Any:
+def summing(parts: Any, scalar: str, borders: bool) -> Any:
     """The sum of one result, chain by chain: (real, imaginary)."""
     sample, product, kind, int64 = sampling(borders), parts, getattr(np, scalar), np.int64
     zero, nothing = kind(0), kind(-0.0) if scalar.startswith("f") else kind(0)  # to which any sum can be added
