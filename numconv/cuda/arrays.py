@@ -1,6 +1,6 @@
 """Arrays on a GPU, of whatever library: where they lie, on which stream, and new ones from the same allocator.
 
-A row of `_LIBRARIES` is all that a library needs. Others are read through ``__cuda_array_interface__`` or DLPack;
+A row of `LIBRARIES` is all that a library needs. Others are read through ``__cuda_array_interface__`` or DLPack;
 their results are Numba's device arrays, which export the first.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -31,11 +32,22 @@ class Given(NamedTuple):
         return np.lib.stride_tricks.as_strided(np.empty(1, self.dtype), self.shape, self.strides)
 
 
+class Transforms(NamedTuple):
+    """Of real arrays, their last axis halved: contiguous arrays, on a stream of a device.
+
+    (array, axes) -> spectra; (spectra, sizes, axes) -> array; (stream, device) -> context in which they are called.
+    """
+
+    forward: Callable[[Any, tuple[int, ...]], Any]
+    inverse: Callable[[Any, tuple[int, ...], tuple[int, ...]], Any]
+    on: Callable[[int, int], AbstractContextManager]
+
+
 class Library(NamedTuple):
     """What is asked of a library.
 
     Whether an array is on a GPU; its description; (shape, dtype, device, stream) -> array, which is written on the
-    stream next; (array, device) -> stream; out[...] = value; a copy on the host.
+    stream next; (array, device) -> stream; out[...] = value; a copy on the host; Fourier transforms, if it has any.
     """
 
     here: Callable[[Any], bool]
@@ -44,6 +56,7 @@ class Library(NamedTuple):
     stream: Callable[[Any, int], int]
     assign: Callable[[Any, Any], None]
     fetch: Callable[[Any], np.ndarray]
+    transforms: Transforms | None = None
 
 
 def contiguous(shape: tuple[int, ...], item_bytes: int) -> tuple[int, ...]:
@@ -66,7 +79,7 @@ def library_of(value: Any) -> Library | None:
 def _known(kind: Any) -> Library:
     """By the modules of a type and of those that it is made of."""
     names = [base.__module__.partition(".")[0] for base in kind.__mro__]
-    return next((_LIBRARIES[name] for name in names if name in _LIBRARIES), _OTHER)
+    return next((LIBRARIES[name] for name in names if name in LIBRARIES), _OTHER)
 
 
 def _on_gpu(value: Any) -> bool:
@@ -137,6 +150,19 @@ def _torch_fetch(tensor: Any) -> np.ndarray:
     return tensor.cpu().numpy()
 
 
+def _torch_forward(tensor: Any, axes: tuple[int, ...]) -> Any:
+    return sys.modules["torch"].fft.rfftn(tensor, dim=axes).contiguous()
+
+
+def _torch_inverse(tensor: Any, sizes: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+    return sys.modules["torch"].fft.irfftn(tensor, s=sizes, dim=axes).contiguous()
+
+
+def _torch_on(stream: int, device: int) -> AbstractContextManager:
+    """Its current stream is the call's."""
+    return nullcontext()
+
+
 # --- CuPy -------------------------------------------------------------------------------------------------------------
 
 
@@ -165,6 +191,23 @@ def _cupy_assign(out: Any, value: Any) -> None:
 
 def _cupy_fetch(array: Any) -> np.ndarray:
     return array.get()
+
+
+def _cupy_forward(array: Any, axes: tuple[int, ...]) -> Any:
+    cupy = sys.modules["cupy"]
+    return cupy.ascontiguousarray(cupy.fft.rfftn(array, axes=axes))
+
+
+def _cupy_inverse(array: Any, sizes: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+    cupy = sys.modules["cupy"]
+    return cupy.ascontiguousarray(cupy.fft.irfftn(array, s=sizes, axes=axes))
+
+
+def _cupy_on(stream: int, device: int) -> AbstractContextManager:
+    """The call's stream, also where the array is another library's."""
+    if _cupy_stream(None, device) == stream:
+        return nullcontext()
+    return sys.modules["cupy"].cuda.ExternalStream(stream, device)
 
 
 # --- Numba, and all others --------------------------------------------------------------------------------------------
@@ -278,9 +321,11 @@ def _always(array: Any) -> bool:
 
 NUMBA = _NUMBA = Library(_always, _numba_given, _numba_empty, _numba_stream, _numba_assign, _numba_fetch)
 _OTHER = Library(_on_gpu, _other_given, _numba_empty, _interface_stream, _numba_assign, _numba_fetch)
-_LIBRARIES = {
-    "torch": Library(_torch_here, _torch_given, _torch_empty, _torch_stream, _torch_assign, _torch_fetch),
-    "cupy": Library(_always, _cupy_given, _cupy_empty, _cupy_stream, _cupy_assign, _cupy_fetch),
+_TORCH = (_torch_here, _torch_given, _torch_empty, _torch_stream, _torch_assign, _torch_fetch)
+_CUPY = (_always, _cupy_given, _cupy_empty, _cupy_stream, _cupy_assign, _cupy_fetch)
+LIBRARIES = {
+    "torch": Library(*_TORCH, Transforms(_torch_forward, _torch_inverse, _torch_on)),
+    "cupy": Library(*_CUPY, Transforms(_cupy_forward, _cupy_inverse, _cupy_on)),
     "numba": _NUMBA,
     "numba_cuda": _NUMBA,
 }

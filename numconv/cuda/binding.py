@@ -28,6 +28,9 @@ TOGETHER_BYTES = 32 << 20
 TURN = 16
 """Samples of which a turn has a multiple, if it can: the next one then lies in memory as this one does."""
 
+LENT = ("packed", "scratch", "taps", "filters", "tiles", "spectra", "products", "sums")
+"""Places of memory that a call is yet to be given, by their owners."""
+
 Frame = ConvFrame | BankFrame
 Prepared = tuple[Launch, tuple[tuple[str, int], ...]]
 """A launch and its pointers: whose they are, and how many bytes behind its first element."""
@@ -44,6 +47,8 @@ class Bound(NamedTuple):
     scratch: int
     key: tuple
     tables: dict[str, Any]
+    tiling: Any = None
+    turns: tuple[int, ...] = ()
 
 
 class Turn(NamedTuple):
@@ -136,7 +141,7 @@ class Binding(NamedTuple):
             found.append(self._filled(problem, x, out, into, bases))
         for part, places in self.parts(x, out):
             method = methods.chosen(self.name, part, places["x"], places["out"], self.device)
-            found.append(self._bound(method, methods.KERNELS[method], part, places, bases, {"out": into}))
+            found.append(self._bound(method, methods.considered(part)[method], part, places, bases, {"out": into}))
         return found
 
     def parts(self, x: Place, out: Place) -> Iterator[tuple[Problem, Places]]:
@@ -183,7 +188,7 @@ class Binding(NamedTuple):
             pointers = []
             for whose in step.pointers:
                 lent, _, offset = whose.partition("+")
-                if lent in ("packed", "scratch"):
+                if lent in LENT:
                     pointers.append((lent, int(offset or 0)))
                 else:
                     owner = owners.get(whose, whose if whose in bases else "")
@@ -194,7 +199,7 @@ class Binding(NamedTuple):
         key = tuple(
             (step.job, _told(step, pointers, made)) for step, (_, pointers) in zip(found.packing, packing, strict=True)
         )
-        return Bound(name, steps, packing, found.packed, found.scratch, key, tables)
+        return Bound(name, steps, packing, found.packed, found.scratch, key, tables, found.tiling, found.turns)
 
 
 def _told(step: Step, pointers: tuple[tuple[str, int], ...], tables: dict[str, np.ndarray]) -> tuple:
@@ -218,3 +223,9 @@ def runs(frame: Frame, x: Place, outs: tuple[Place, ...], reduced: bool) -> Iter
         source, x_axes, *_ = each[0]
         views = [target if reduced else canonical(target, axes) for _, _, target, axes in each]
         yield x.seen(canonical(source, x_axes)), [out.seen(view) for out, view in zip(outs, views, strict=True)]
+
+
+def queued(steps: list[Prepared], bases: dict[str, int], stream: int) -> None:
+    """Launched, where the memory of each owner is."""
+    for launch, pointers in steps:
+        launch(stream, [bases[whose] + offset for whose, offset in pointers])

@@ -15,9 +15,10 @@ from .._calls import recipe as bank_recipe
 from .._frames import BankFrame
 from .._problem import Problem
 from .._reductions import type_of
+from .._transposed import Transposed
 from .._types import weights_of
 from .._views import canonical_weights
-from . import folds, reductions
+from . import folds, reductions, spectra
 from .binding import After, Frame
 from .engine import Engine
 from .extra import require
@@ -117,7 +118,10 @@ def engine_of(
     conjugate: bool = False, **more: Any,
 ) -> Engine:  # fmt: skip
     """Weights checked, and copied to the device where they are on the host; `view` are their canonical axes."""
-    refuse(name, problem)
+    if problem.method == "fft" and not isinstance(problem, Transposed):
+        _check_spectra(name, problem)
+    else:
+        refuse(name, problem)
     given = view if w.given is None else Place(w.view, w.given.address).seen(view)
     weights = rearranged(name, problem, given, conjugate)
     if w.host is not None and isinstance(weights.array, np.ndarray):
@@ -136,9 +140,18 @@ def engine_of(
     return Engine(name, problem, weights, added, device, **more)
 
 
+def _check_spectra(name: str, problem: Problem) -> None:
+    """NotImplementedError where transforms are no way to compute it."""
+    if reason := spectra.unfit(problem):
+        raise NotImplementedError(f"{name}: method is 'fft', which a GPU computes {reason}; use 'auto'")
+
+
 def refuse(name: str, problem: Problem) -> None:
     """NotImplementedError for what only CPUs compute."""
     if problem.method not in ("auto", "direct"):
-        raise NotImplementedError(f"{name}: method is {problem.method!r}, but a GPU computes 'direct'; use 'auto'")
+        also = "" if problem.method == "fft" else ", and convolutions by 'fft'"
+        raise NotImplementedError(
+            f"{name}: method is {problem.method!r}, but a GPU computes 'direct'{also}; use 'auto'"
+        )
     if problem.reduce and prod(problem.out_spatial[:2]) * problem.filters >= MOST_PIXELS:
         raise NotImplementedError(f"{name}: a GPU reduces maps of up to 2**31 - 1 rows; reduce the result")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from threading import get_ident
 from typing import Any, NamedTuple
 
@@ -10,8 +11,9 @@ import numpy as np
 
 from .._problem import Problem
 from .._transposed import Slices
+from . import transforms
 from .arrays import NUMBA, Given, Library, upload
-from .binding import After, Binding, Bound, Frame, Prepared, Turn
+from .binding import After, Binding, Bound, Frame, Prepared, Turn, queued
 from .launch import Extent, Launch, is_current, on, prepare, recording, wait
 from .lent import lend
 from .places import WIDEST, Place
@@ -172,17 +174,30 @@ class Engine:
 
         if self._copy is not None:
             bases["w"] = room(self._copy[1])
-            _launch([self._copy[0]], bases, stream)
+            queued([self._copy[0]], bases, stream)
         if ready.maps:
             bases["maps"] = room(ready.maps)
         for turn in ready.turns:
             here = bases | {whose: bases[whose] + shift for whose, shift in turn.shifts} if turn.shifts else bases
             for bound in turn.bounds:
+                if bound.tiling is not None:
+                    self._transformed(bound, here, packed, stream, library)
+                    continue
                 if bound.packed:
                     here["packed"] = self._packed_for(bound, here, packed, stream, library)
                 if bound.scratch:
                     here["scratch"] = room(bound.scratch)
-                _launch(bound.steps, here, stream)
+                queued(bound.steps, here, stream)
+
+    def _transformed(self, bound: Bound, bases: dict[str, int], kept: dict, stream: int, library: Library) -> None:
+        """By spectra; those of filters that last are there, whatever the stream that reads them next."""
+        if recording(stream, self.device):
+            raise NotImplementedError(
+                f"{self.name}: a CUDA graph is being recorded, and method is 'fft', which works in memory that a graph "
+                f"would not keep; use 'auto'"
+            )
+        lasting = partial(wait, stream, self.device) if self._lasting else None
+        transforms.queue(self.name, bound, bases, kept, lasting, stream, library, self.device)
 
     def _room(self, library: Library, size: int, number: int, stream: int) -> tuple[int, Any]:
         """(the address of memory for a call, what keeps it).
@@ -215,7 +230,7 @@ class Engine:
             else:
                 address, room = lend(library, bound.packed, self.device, stream)
                 found = room, address
-            _launch(bound.packing, bases | {"packed": found[1]}, stream)
+            queued(bound.packing, bases | {"packed": found[1]}, stream)
             if self._lasting:
                 wait(stream, self.device)
             found = packed.setdefault(bound.key, found)
@@ -235,8 +250,3 @@ def _alone(turns: list[Turn]) -> list[tuple[Launch, tuple[tuple[int, int], ...]]
             for launch, pointers in bound.steps
         ]
     return found
-
-
-def _launch(steps: list[Prepared], bases: dict[str, int], stream: int) -> None:
-    for launch, pointers in steps:
-        launch(stream, [bases[whose] + offset for whose, offset in pointers])

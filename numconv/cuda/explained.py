@@ -34,8 +34,10 @@ def workspace_bytes(binding: Binding, frame: Frame) -> int:
     x, out = _arrays(binding, frame)
     most = 0
     for problem, places in binding.parts(x, out):
-        method = methods.KERNELS[methods.chosen(binding.name, problem, places["x"], places["out"], binding.device)]
-        most = max(most, _launches(method, problem, places).scratch)
+        name = methods.chosen(binding.name, problem, places["x"], places["out"], binding.device)
+        found = _launches(methods.considered(problem)[name], problem, places)
+        tiles = 0 if found.tiling is None else max(found.turns) * found.tiling.tile_bytes
+        most = max(most, found.scratch + tiles)
     return most + (out.view.nbytes if binding.problem.reduce else 0)
 
 
@@ -56,7 +58,7 @@ def _launches(method: methods.Method, problem: Problem, places: dict[str, Place]
 
 def _considered(problem: Problem, places: dict[str, Place], device: int) -> Iterator[str]:
     taken = False
-    for name, method in methods.KERNELS.items():
+    for name, method in methods.considered(problem).items():
         reason = methods.reason_against(method, problem, places["x"], places["out"], device)
         if reason:
             yield f"{name:<10} computes {reason}"
@@ -85,5 +87,11 @@ def _launched(method: methods.Method, problem: Problem, places: dict[str, Place]
                 f"{what}{job.factory.partition('.')[0]}({told}): {' x '.join(map(str, job.grid))} blocks of "
                 f"{kernel.threads} threads" + (f", {registers} registers" if registers else "")
             )
-    if found.packed or found.scratch:
+    if found.tiling is not None:
+        tiling, tiles = found.tiling, max(found.turns)
+        yield (
+            f"memory: {tiling.filter_bytes} bytes of spectra of filters, {tiles * tiling.tile_bytes} for {tiles} tiles "
+            f"of {' x '.join(map(str, tiling.shape))} samples, and what the transforms take"
+        )
+    elif found.packed or found.scratch:
         yield f"memory: {found.packed} bytes of packed weights, {found.scratch} of workspace"

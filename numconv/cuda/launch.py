@@ -55,12 +55,15 @@ class Launches(NamedTuple):
 
     `packed` and `scratch` are the bytes of two places that kernels may use: the former lasts as long as the weights,
     the latter as long as a call. Their places are those of `Place.room`; "packed+512" is 512 bytes further on.
+    `tiling`: a `spectra.Tiling`, of which so many tiles are transformed in each of `turns`, between the steps.
     """
 
     steps: tuple[Step, ...]
     packing: tuple[Step, ...] = ()
     packed: int = 0
     scratch: int = 0
+    tiling: Any = None
+    turns: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, job: Job, pointers: tuple[str, ...], places: dict[str, Place]) -> Launches:

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from .._problem import Problem
-from . import dense, depthwise, double, generic, probes, stencil, tensor, toeplitz, warpgroup
+from . import dense, depthwise, double, generic, probes, spectra, stencil, tensor, toeplitz, warpgroup
 from .complex_view import View
 from .launch import Launches, capability
 from .places import Place
@@ -42,13 +42,18 @@ KERNELS: dict[str, Method] = {
 }  # fmt: skip
 
 
+def considered(problem: Problem) -> dict[str, Method]:
+    """Those that a problem may be computed by: the method "fft" is taken where it is asked for, and only there."""
+    return {"spectra": spectra} if problem.method == "fft" else KERNELS
+
+
 def chosen(name: str, problem: Problem, x: Place, out: Place, device: int | None = None) -> str:
     """The kernel that is taken, on a device of which its instructions were tried.
 
     NotImplementedError in the name of a function where there is none.
     """
     reason = ""
-    for kernel, method in KERNELS.items():
+    for kernel, method in considered(problem).items():
         if not (reason := reason_against(method, problem, x, out, device)):
             return kernel
     raise NotImplementedError(f"{name}: a GPU computes {reason}")

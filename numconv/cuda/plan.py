@@ -101,8 +101,8 @@ class DevicePlan(Plan):
 
     @property
     def method(self) -> str:
-        """The only one: "direct"."""
-        return "direct"
+        """What was asked for, "fft", or "direct"."""
+        return "fft" if self._problem.method == "fft" else "direct"
 
     @property
     def workspace_bytes(self) -> int:

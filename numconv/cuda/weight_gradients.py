@@ -16,8 +16,9 @@ from .._views import canonical, weight_axes
 from .._weight_gradients import CONV, BiasCall, Recipe, _recipe
 from . import gradient_methods
 from .arrays import NUMBA, Given, Library, library_of, upload
+from .binding import Prepared, queued
 from .calls import refuse
-from .engine import KEPT, Prepared, _launch
+from .engine import KEPT
 from .extra import require
 from .launch import Step, on, prepare, recording
 from .lent import lend
@@ -202,7 +203,7 @@ def queue(
         memory = None
         if bound.scratch:
             bases["scratch"], memory = lend(library, bound.scratch, device, stream)
-        _launch(bound.steps, bases, stream)
+        queued(bound.steps, bases, stream)
         del memory  # while the device is current whose stream it goes back on
 
 

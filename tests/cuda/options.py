@@ -190,7 +190,6 @@ def test_plans_keep_their_weights():
 def test_what_a_gpu_refuses():
     call = {"x": X, "w": W, "device": "cuda"}
     for options, message in (
-        ({"method": "fft"}, "a GPU computes 'direct'"),
         ({"method": "reference"}, "a GPU computes 'direct'"),
         ({"dtype": "int8"}, 'a float32 value may not fit int8; use overflow="wrap" or "saturate"'),
     ):

@@ -255,3 +255,7 @@ class Window(NamedTuple):
     def words(self) -> int:
         """Elements in shared memory."""
         return self.KH * self.x_plane + self.g_plane
+
+
+SPECTRA_TOGETHER, SPECTRA_MARKS, SPECTRA_SAMPLES = 4, 3, 4
+"""Filters whose products of spectra a thread sums; numbers that mark a tile; samples that a thread copies."""
