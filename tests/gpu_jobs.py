@@ -57,7 +57,7 @@ def launches_of(
         "out": place(frame.out_shape(x_shape), problem.result, frame.axes),
     } | ({"bias": place((filters,), kind)} if bias else {})  # fmt: skip
     name = methods.chosen("test", problem, places["x"], places["out"])
-    method = methods.KERNELS[name]
+    method = methods.considered(problem)[name]
     places |= {key: place(table.shape, table.dtype) for key, table in method.tables(problem, places).items()}
     return name, method.launches(problem, places)
 
