@@ -1,7 +1,7 @@
 """Kernels by preference: the first that computes a problem, as it lies in memory, is taken.
 
 All give the same bits, but those that compute with less precision, where that is permitted, and `double`, which leaves
-the order of sixteen products of float64 at a time to tensor cores.
+the order of sixteen products of float64 at a time to tensor cores. `spectra` is for ``method="fft"`` alone.
 """
 
 from __future__ import annotations

@@ -188,6 +188,22 @@ def test_plans_keep_spectra(library):
     assert "spectra of filters" in plan.explain()
 
 
+def test_plans_take_arrays_of_two_libraries(library, cupy):
+    x, w = arrays((40,), (9,))
+    plan = numconv.plan_conv1d((None, 40, 1), w, device="cuda", method="fft")
+    first = plan(library(x)).host
+    assert np.array_equal(plan(cupy(x)).host, first)
+    assert np.array_equal(plan(library(x)).host, first)
+
+
+def test_banks(library):
+    """Of batch axes that do not nest."""
+    x = np.moveaxis(RNG.standard_normal((2, 12, 3)).astype(np.float32), 1, 0)
+    kernels = RNG.standard_normal((2, 5)).astype(np.float32)
+    found = numconv.filter_bank(library(x), kernels, axes=0, method="fft").host
+    assert np.allclose(found, numconv.filter_bank(x, kernels, axes=0), atol=1e-4)
+
+
 def test_what_it_refuses(library, monkeypatch):
     x, w = arrays((60,), (9,))
     for options, message in (({"stride": 2}, "stride and dilation 1"), ({"dilation": 2}, "stride and dilation 1")):
