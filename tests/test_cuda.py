@@ -44,7 +44,7 @@ def test_in_the_simulator(part):
 def test_on_a_gpu(part):
     if extra.simulated() or extra.trouble():
         pytest.skip(f"no GPU: {extra.trouble() or 'the simulator stands in for it'}")
-    assert " passed" in run_part(part)
+    assert " passed" in run_part(part, "-W", "default", "-W", "error:numconv")  # others warn of what is not ours
 
 
 class Elsewhere:
