@@ -14,11 +14,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
+from queue import SimpleQueue
 from time import monotonic
 from typing import Any
 
@@ -33,11 +33,14 @@ MARKS = "<!-- gpu table: begin -->\n", "<!-- gpu table: end -->\n"
 HERE = "asv_bench.gpu"
 BUDGET = 450
 """Seconds after which nothing more is begun."""
-TESTS, COMPILED, CHECKED, ROW = 150, 60, 60, 14
-"""Seconds that tests, compiling, the sanitizer and a row of the table have at most."""
+TESTS, COMPILED, ROW = 150, 60, 20
+"""Seconds that tests with the sanitizer beside them, compiling, and a row of the table have at most."""
 STEPS = {
     "copy bandwidth": "measure.copy_bandwidth",
-    "rates": "measure.rates",
+    "rate of FFMA": "measure.multiply_add_rate",
+    "rates of a warp": "rates.rates",
+    "rates of float64": "rates_double.rates",
+    "rates of a warpgroup": "rates_warpgroup.rates",
     "overhead": "overhead.of_calls",
     "graphs": "overhead.of_graphs",
 }
@@ -56,9 +59,13 @@ class Run:
         """Seconds."""
         return self.budget - (monotonic() - self.begin)
 
+    def chosen(self, name: str) -> bool:
+        """Whether a step is one of those that were asked for."""
+        return not self.only or any(word in name for word in self.only)
+
     def attempt(self, name: str, step: Callable[[], Any], least: float = 0) -> Any:
         """The result of a step, kept under its name; a line instead of a trace where it fails."""
-        if self.only and not any(word in name for word in self.only):
+        if not self.chosen(name):
             return None
         begin = monotonic()
         if self.left() <= least:
@@ -100,34 +107,38 @@ def library(name: str) -> str:
 
 
 def compile_all(seconds: float, names: list[str]) -> dict[str, Any]:
-    """Kernels of all workloads, several at a time; lines of what failed."""
-    from .rows import compiled
+    """Kernels of all workloads, several at a time; lines of what failed.
 
-    workers = max(1, min(12, (os.cpu_count() or 1) - 2))
-    pool = ProcessPoolExecutor(workers, get_context("spawn"))
-    end = monotonic() + seconds
-    futures = {name: pool.submit(compiled, name) for name in names}
-    found = {}
-    for name, future in futures.items():
+    In processes that are replaced when a kernel breaks one: it would fail, at once, whatever is left to compile.
+    """
+    workers, end = max(1, min(12, (os.cpu_count() or 1) - 2)), monotonic() + seconds
+    aparts, free = [Apart() for _ in range(workers)], SimpleQueue[Apart]()
+    for apart in aparts:
+        free.put(apart)
+
+    def one(name: str) -> dict[str, Any]:
+        apart = free.get()
         try:
-            found[name] = future.result(max(end - monotonic(), 0.1))
-        except Exception as error:
-            found[name] = (
-                f"{type(error).__name__}: {error}".splitlines()[0][:200] if str(error) else type(error).__name__
-            )
-    for process in list((pool._processes or {}).values()):
-        process.terminate()
-    pool.shutdown(wait=False, cancel_futures=True)
-    return {name: reason for name, reason in found.items() if reason}
+            left = end - monotonic()
+            return row(apart, name, lambda: end - monotonic(), "compiled") if left > 0 else {"all": "no time"}
+        finally:
+            free.put(apart)
+
+    with ThreadPoolExecutor(workers) as pool:
+        found = dict(zip(names, pool.map(one, names), strict=True))
+    for apart in aparts:
+        apart.close()
+    failed = {name: {part: line for part, line in parts.items() if line} for name, parts in found.items()}
+    return {name: lines for name, lines in failed.items() if lines}
 
 
-def row(apart: Apart, name: str, left: Callable[[], float]) -> dict[str, Any]:
+def row(apart: Apart, name: str, left: Callable[[], float], function: str = "of_name") -> dict[str, Any]:
     """The parts of a row; where the process is lost, a new one goes on behind what it was lost with."""
     found: dict[str, Any] = {}
     for _ in range(RESTARTS):
         trying = ""
         try:
-            for trying, value in apart.parts(f"{HERE}.rows.of_name", name, list(found), seconds=max(left(), 1)):
+            for trying, value in apart.parts(f"{HERE}.rows.{function}", name, list(found), seconds=max(left(), 1)):
                 if value is not None:
                     found[trying] = value
                 if left() <= 0:
@@ -169,15 +180,18 @@ def steps(run: Run) -> None:
     run.attempt("about", about)
     for name, function in STEPS.items():
         run.attempt(name, partial(apart.call, f"{HERE}.{function}", seconds=STEP))
-    names = [w.name for w in EVERY if not run.only or any(word in w.name for word in run.only)]
+    names = [workload.name for workload in EVERY if run.chosen(workload.name)]
     run.attempt("compiled", partial(compile_all, COMPILED, names))
-    run.attempt("tests", lambda: tests.on_the_gpu(min(TESTS, run.left() - 60)), 60)
+    with ThreadPoolExecutor(1) as beside:  # the sanitizer takes two cores and time, of which tests leave none for it
+        seconds = min(TESTS, run.left() - 60)
+        checked = beside.submit(tests.checked, seconds) if seconds > 0 and run.chosen("sanitizer") else None
+        run.attempt("tests", lambda: tests.on_the_gpu(seconds), 60)
+        run.attempt("sanitizer", lambda: checked.result() if checked else "left out: no time")
     for workload in EVERY:
         end = monotonic() + ROW
         left = lambda end=end: min(end - monotonic(), run.left())  # noqa: E731
         run.attempt(workload.name, partial(row, apart, workload.name, left))
     apart.close()
-    run.attempt("sanitizer", lambda: tests.checked(min(CHECKED, run.left())), 5)
 
 
 def main(arguments: list[str] | None = None) -> int:

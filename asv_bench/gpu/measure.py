@@ -1,9 +1,7 @@
 """Times on the GPU's own clock, and what the hardware gives: bandwidth, rate of multiply-adds."""
 
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from statistics import median
-from typing import Any
 
 import numpy as np
 from numba import cuda
@@ -66,18 +64,3 @@ def multiply_add_rate(blocks: int = 1056, rounds: int = 512) -> float:
     out = cuda.device_array(blocks * 256, np.float32)
     time = milliseconds(lambda: _multiply_adds[blocks, 256](out, rounds))
     return 1e3 * 2 * 8 * 16 * rounds * 256 * blocks / time
-
-
-RATES = ("rates", "rates_double", "rates_warpgroup")
-"""Modules with `rates()`, operations a second by name, of instructions alone."""
-
-
-def rates() -> dict[str, Any]:
-    """Of all instructions that products are made of; a line for a module that fails."""
-    found: dict[str, Any] = {"FFMA": multiply_add_rate()}
-    for name in RATES:
-        try:
-            found |= import_module(f".{name}", __package__).rates()
-        except Exception as error:
-            found[name] = f"{type(error).__name__}: {error}".splitlines()[0][:120]
-    return found

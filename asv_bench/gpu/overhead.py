@@ -40,13 +40,18 @@ def of_calls(calls: int = 1000) -> dict[str, Any]:
         except Exception as error:
             found[name] = f"{type(error).__name__}: {error}".splitlines()[0][:120]
     for launcher in launch.LAUNCHERS:
-        with _by(launcher):
-            x = cuda.to_device(X)
-            plan, out = _plan(), cuda.device_array(X.shape, X.dtype)
-            found[f"launcher {launcher}, plan, out given"] = microseconds(
-                lambda x=x, out=out, p=plan: p(x, out=out), calls
-            )
+        name = f"launcher {launcher}, plan, out given"
+        try:
+            found[name] = _of_launcher(launcher, calls)
+        except Exception as error:
+            found[name] = f"{type(error).__name__}: {error}".splitlines()[0][:120]
     return found
+
+
+def _of_launcher(launcher: str, calls: int) -> float:
+    with _by(launcher):
+        x, plan, out = cuda.to_device(X), _plan(), cuda.device_array(X.shape, X.dtype)
+        return microseconds(lambda: plan(x, out=out), calls)
 
 
 def of_graphs(calls: int = 1000) -> dict[str, float]:

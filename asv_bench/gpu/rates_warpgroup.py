@@ -8,7 +8,7 @@ from numba import cuda
 from numconv.cuda import compile as compiler
 from numconv.cuda import ops
 from numconv.cuda.kernels.kernel import Kernel
-from numconv.cuda.launch import _stream, capability
+from numconv.cuda.launch import _allow, _stream, capability
 
 from .measure import milliseconds
 
@@ -57,6 +57,7 @@ def product_rate(kind: str, blocks: int = 528, rounds: int = 1024) -> float:
     kernel = products(kind)
     entry, code = compiler.compiled(capability(0), kernel)
     loaded = ObjectCode.from_cubin(code).get_kernel(entry)
+    _allow(loaded.handle, kernel.dynamic, 0)
     out = cuda.device_array(blocks * THREADS, np.float32)
     address = out.__cuda_array_interface__["data"][0]
     config = LaunchConfig(grid=(blocks, 1, 1), block=(THREADS, 1, 1), shmem_size=kernel.dynamic)

@@ -42,7 +42,7 @@ def parts(workload: Workload, without: Sequence[str] = ()) -> Iterator[Part]:
             yield library.__name__, _line(error)
 
 
-def _tried(name: str, step: Callable[[], dict[str, Any]], without: Sequence[str]) -> Iterator[Part]:
+def _tried(name: str, step: Callable[[], Any], without: Sequence[str]) -> Iterator[Part]:
     if name in without:
         return
     yield name, None
@@ -70,15 +70,15 @@ def _row(workload: Workload, time: float, error: float) -> dict[str, Any]:
     }
 
 
-def compiled(name: str) -> str:
-    """Whatever a workload needs, compiled and kept on disk by calling it, in one of several processes."""
+def compiled(name: str, without: Sequence[str] = ()) -> Iterator[Part]:
+    """Whatever a workload needs, compiled and kept on disk by calling it: "" by variant, or why it failed."""
     (workload,) = (workload for workload in EVERY if workload.name == name)
     second = workload.smaller if workload.kind == "weight gradient" else workload.w
     x, w = (np.broadcast_to(np.zeros(1, workload.dtype), shape) for shape in (workload.x, second))
-    reasons = []
     for variant in ours.variants(workload, x, w, 1):
-        try:
+
+        def step(variant: ours.Variant = variant) -> str:
             variant.prepare()
-        except Exception as error:
-            reasons.append(_line(error))
-    return "; ".join(sorted(set(reasons)))
+            return ""
+
+        yield from _tried(f"{variant.precision} {variant.layout}", step, without)
