@@ -31,6 +31,7 @@ ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "asv_bench" / "results" / "gpu.json"
 MARKS = "<!-- gpu table: begin -->\n", "<!-- gpu table: end -->\n"
 HERE = "asv_bench.gpu"
+HINT = "Libraries of a toolkit that no wheel brought are looked for in CUDA_HOME, by default /usr/local/cuda."
 BUDGET = 450
 """Seconds after which nothing more is begun."""
 TESTS, COMPILED, ROW = 150, 60, 20
@@ -76,7 +77,7 @@ class Run:
             except Exception as error:
                 self.found[name] = f"failed: {type(error).__name__}: {error}".splitlines()[0][:300]
         self.found["seconds"][name] = round(monotonic() - begin, 1)
-        print(f"[{monotonic() - self.begin:5.0f} s] {name}: {json.dumps(self.found[name])}", flush=True)
+        print(f"[{monotonic() - self.begin:5.0f} s] {name}: {json.dumps(self.found[name], default=str)}", flush=True)
         keep(self.found)
         return self.found[name]
 
@@ -155,7 +156,7 @@ def row(apart: Apart, name: str, left: Callable[[], float], function: str = "of_
 def keep(found: dict[str, Any]) -> None:
     """The file of figures."""
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    RESULTS.write_text(json.dumps(found, indent=1, default=str) + "\n", encoding="utf-8")
 
 
 def write(found: dict[str, Any]) -> None:
@@ -196,7 +197,7 @@ def steps(run: Run) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the steps."""
-    parser = argparse.ArgumentParser(prog="python -m asv_bench.gpu", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m asv_bench.gpu", description=__doc__.splitlines()[0], epilog=HINT)
     parser.add_argument("--only", nargs="+", default=[], metavar="WORD", help="steps and rows whose names contain one")
     parser.add_argument("--budget", type=float, default=BUDGET, help="seconds after which nothing more is begun")
     options = parser.parse_args(arguments)

@@ -35,7 +35,7 @@ class Apart:
                 raise RuntimeError(f"stopped: no answer in {seconds:.0f} s")
             try:
                 kind, value = self._pipe.recv()
-            except EOFError:
+            except (EOFError, OSError):  # a connection that is reset, where it died with something unread
                 self._process.join(10)
                 code = self._process.exitcode
                 self.close()
@@ -77,12 +77,12 @@ def _serve(pipe: Any) -> None:
             found = _function(name)(*arguments)
             for part in found if isinstance(found, Iterator) else [found]:
                 pipe.send(("part", part))
-                if reason := _lost():
+                if reason := lost():
                     return pipe.send(("spoiled", reason))
             pipe.send(("done", None))
         except Exception as error:
             text = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-            pipe.send(("spoiled", reason) if (reason := _lost()) else ("failed", text))
+            pipe.send(("spoiled", reason) if (reason := lost()) else ("failed", text))
 
 
 def _function(name: str) -> Callable[..., Any]:
@@ -90,7 +90,7 @@ def _function(name: str) -> Callable[..., Any]:
     return getattr(import_module(module), function)
 
 
-def _lost() -> str:
+def lost() -> str:
     """Why nothing more can be done on the GPU, if so."""
     try:
         from numba import cuda

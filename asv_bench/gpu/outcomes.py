@@ -6,11 +6,24 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from .apart import lost
+
 VARIABLE = "NUMCONV_OUTCOMES"
+_failing: set[str] = set()
+"""Tests that have failed and are not over."""
 
 
 def pytest_runtest_logreport(report: Any) -> None:
-    """With workers, in the process that started them."""
+    """Written by the process that started the workers.
+
+    A worker whose GPU context is lost ends, and is replaced: it would fail all that it is given, and at once.
+    """
+    if report.outcome == "failed":
+        _failing.add(report.nodeid)
+    if report.when == "teardown" and report.nodeid in _failing:
+        _failing.discard(report.nodeid)
+        if os.environ.get("PYTEST_XDIST_WORKER") and lost():
+            os._exit(3)
     if report.when == "call" or report.outcome != "passed":
         text = "" if report.outcome == "passed" else _reason(report)
         _write(report.nodeid, report.outcome, round(report.duration, 2), text)
@@ -53,7 +66,7 @@ def summary(path: Path) -> dict[str, Any]:
         counts[outcome] += 1
         counts["seconds"] = round(counts["seconds"] + seconds, 1)
         if outcome == "failed":
-            failed[name] = reason[:1500]
+            failed[name] = "; ".join(filter(None, [failed.get(name, ""), reason[:1500]]))
     told = {"failed": failed, "warned": sorted(warned)}
     return {module: dict(counts) for module, counts in found.items()} | {
         name: what for name, what in told.items() if what

@@ -65,7 +65,7 @@ def _run(command: list[str], seconds: float, variables: dict[str, str]) -> tuple
     """(exit status, lines); a process and all that it started end when time is up."""
     process = subprocess.Popen(
         command, cwd=ROOT, env=os.environ | variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        start_new_session=True,
+        errors="replace", start_new_session=True,
     )  # fmt: skip
     try:
         text, _ = process.communicate(timeout=max(seconds, 1))

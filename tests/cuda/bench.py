@@ -244,12 +244,13 @@ def test_outcomes_of_tests(tmp_path):
     path = tmp_path / "outcomes"
     assert outcomes.summary(path) == {"nothing": "no test has ended"}
     lines = [["tests/cuda/a.py::x", "passed", 1.0, ""], ["tests/cuda/a.py::y", "failed", 2.0, "why"]]
+    lines += [["tests/cuda/a.py::y", "failed", 0.0, "crashed"]]
     lines += [["tests/cuda/a.py::y", "warned", 0.0, "numconv: slow"]] * 2
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     found = outcomes.summary(path)
     assert found == {
-        "a": {"passed": 1, "failed": 1, "seconds": 3.0},
-        "failed": {"tests/cuda/a.py::y": "why"},
+        "a": {"passed": 1, "failed": 2, "seconds": 3.0},
+        "failed": {"tests/cuda/a.py::y": "why; crashed"},
         "warned": ["numconv: slow"],
     }
 
