@@ -80,7 +80,7 @@ def _broken() -> str:
         from numba import cuda
     except Exception as error:  # whatever a pair of versions that do not fit may raise
         return f"numba-cuda does not load beside this Numba ({type(error).__name__}: {error}); {INSTALL}"
-    return "" if hasattr(cuda, "compile") else f"Numba's own CUDA target is loaded, not numba-cuda; {INSTALL}"
+    return "" if "numba_cuda" in cuda.__file__ else f"Numba's own CUDA target is loaded, not numba-cuda; {INSTALL}"
 
 
 def _no_device() -> str:
