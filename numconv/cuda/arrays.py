@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -243,19 +244,23 @@ def _interface_stream(array: Any, device: int) -> int:
 
 
 def _numba_assign(out: Any, value: Any) -> None:
-    from numba import cuda
-
-    cuda.as_cuda_array(out).copy_to_device(value)
+    _as_numba(out).copy_to_device(value)
 
 
 def _numba_fetch(array: Any) -> np.ndarray:
+    return array.copy_to_host() if hasattr(array, "copy_to_host") else _as_numba(array).copy_to_host()
+
+
+def _as_numba(array: Any) -> Any:
+    """Numba's array of the same memory; Numba itself does not read DLPack."""
     from numba import cuda
 
-    if hasattr(array, "copy_to_host"):
-        return array.copy_to_host()
-    return (cuda.as_cuda_array if hasattr(array, "__cuda_array_interface__") else cuda.from_dlpack)(
-        array
-    ).copy_to_host()
+    if not hasattr(array, "__cuda_array_interface__"):
+        given = _dlpack_given(array)
+        told = {"shape": given.shape, "strides": given.strides, "typestr": given.dtype.str, "version": 3}
+        told["data"] = (given.address, not given.writable)
+        array = SimpleNamespace(__cuda_array_interface__=told, owner=array)
+    return cuda.as_cuda_array(array)
 
 
 def _other_given(array: Any) -> Given:

@@ -81,6 +81,16 @@ def test_dlpack(strides):
     assert cuda.is_cuda_array(y)
 
 
+def test_weights_and_results_by_dlpack():
+    """Which plans copy to the host, and others copy into."""
+    library, w = numconv.cuda.arrays.library_of(Exported(W)), np.arange(9, dtype=np.float32).reshape(3, 3, 1, 1)
+    assert np.array_equal(library.fetch(Exported(w)), w)
+    assert numconv.plan_conv2d(X.shape, Exported(w), device="cuda")(Exported(X)).shape == (1, 18, 22, 1)
+    out = Exported(np.zeros_like(w))
+    library.assign(out, cuda.to_device(w))
+    assert np.array_equal(out.array.copy_to_host(), w)
+
+
 def test_dlpack_of_fortran_arrays_types_and_the_other_device():
     host = np.asfortranarray(np.ones((1, 9, 11, 1)))
     x = Exported(host)
