@@ -14,13 +14,14 @@ from numconv.cuda.places import Place
 from .gpu_jobs import FIRST, REGISTERS, architectures, compiled, named
 
 
-def gradient_of(x_shape, w_shape, x_dtype="float32", g_dtype=None, result=None, **options):
+def gradient_of(x_shape, w_shape, x_dtype="float32", g_dtype=None, result=None, precision="ieee", **options):
     """(kernel, jobs) of a gradient of weights of contiguous arrays."""
     from numconv._views import weight_axes
     from numconv.cuda import gradient_methods
 
     ndim, x, g = len(w_shape) - 2, np.dtype(x_dtype), np.dtype(g_dtype or x_dtype)
     problem, _ = conv_problem(f"conv{ndim}d", ndim, x_shape, x, w_shape, g, dtype=result, **options)
+    problem = problem.permitting(precision)
     frame = ConvFrame.of(problem, True)
 
     def place(shape, dtype, axes):
@@ -86,6 +87,17 @@ def test_dense_gradients(arch, name, shapes, options):
     assert main[product] == 64 * tile.depth
     assert main["LDS.128"] >= tile.depth * 16 // (16 // tile.item_bytes)
     assert main[product] > main["all"] * (0.6 if compute == "float64" else SHARES[x_way])
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+def test_gradients_by_tensor_cores(precision):
+    """By the kernels of `tensor`: packing, a copy of x, products, and their sums."""
+    kernel, jobs = gradient_of(*LAYER, padding="same", precision=precision)
+    assert kernel == "products"
+    assert [job.factory for job in jobs[:3]] == ["tensor_copies.pack", "tensor_copies.gather", "tensor.make"]
+    codes = [compiled((9, 0), job) for job in jobs]
+    assert codes[2].counts["HMMA"] >= 32
+    assert not any(code.counts["CALL"] for code in codes)
 
 
 THIN_GRADIENTS = [

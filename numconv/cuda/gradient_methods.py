@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from .._problem import Problem
-from . import gradient_dense, gradient_generic, gradient_thin, probes
+from . import gradient_dense, gradient_generic, gradient_products, gradient_thin, probes
 from .launch import Launches
 from .places import Place
 
@@ -25,7 +25,9 @@ class Method(Protocol):
         """What is queued; `conjugate`: "x" or "w", which is g."""
 
 
-KERNELS: dict[str, Method] = {"dense": gradient_dense, "thin": gradient_thin, "generic": gradient_generic}
+KERNELS: dict[str, Method] = {
+    "products": gradient_products, "dense": gradient_dense, "thin": gradient_thin, "generic": gradient_generic,
+}  # fmt: skip
 
 
 def chosen(name: str, problem: Problem, places: dict[str, Place], device: int | None = None) -> str:

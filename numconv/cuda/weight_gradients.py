@@ -219,7 +219,10 @@ def _bound(name: str, problem: Problem, places: dict[str, Place], conjugate: str
     found = method.launches(problem, places | placed, conjugate)
 
     def prepared(step: Step) -> Prepared:
-        where = [("", placed[whose].address) if whose in placed else (whose, 0) for whose in step.pointers]
+        where = []
+        for whose in step.pointers:
+            owner, _, offset = whose.partition("+")
+            where.append(("", placed[whose].address) if whose in placed else (owner, int(offset or 0)))
         return prepare(step, device), tuple(where)
 
     return Bound(list(map(prepared, found.steps)), found.scratch, tables)

@@ -51,7 +51,7 @@ def conv_transpose1d_weight(
     precision : {"ieee", "3xtf32", "tf32", "bf16"}
         As of `numconv.conv2d`: a permission for GPUs.
     device : {"cpu", "cuda", "cuda:0", ...}, optional
-        By default where x and `grad_output` lie, as of `numconv.conv2d`: on a GPU with the same bits.
+        By default where x and `grad_output` lie, as of `numconv.conv2d`: on a GPU with the same bits, by "ieee".
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional
@@ -127,7 +127,7 @@ def conv_transpose2d_weight(
     precision : {"ieee", "3xtf32", "tf32", "bf16"}
         As of `numconv.conv2d`: a permission for GPUs.
     device : {"cpu", "cuda", "cuda:0", ...}, optional
-        By default where x and `grad_output` lie, as of `numconv.conv2d`: on a GPU with the same bits.
+        By default where x and `grad_output` lie, as of `numconv.conv2d`: on a GPU with the same bits, by "ieee".
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional
@@ -204,7 +204,7 @@ def conv_transpose3d_weight(
     precision : {"ieee", "3xtf32", "tf32", "bf16"}
         As of `numconv.conv2d`: a permission for GPUs.
     device : {"cpu", "cuda", "cuda:0", ...}, optional
-        By default where x and `grad_output` lie, as of `numconv.conv2d`: on a GPU with the same bits.
+        By default where x and `grad_output` lie, as of `numconv.conv2d`: on a GPU with the same bits, by "ieee".
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional

@@ -21,7 +21,7 @@ def bias(grad_output: ArrayLike, *, data_format: str = "channels_last", device: 
     data_format : {"channels_last", "channels_first"}
         Where the filters lie.
     device : {"cpu", "cuda", "cuda:0", ...}, optional
-        By default where `grad_output` lies: on a GPU with the same bits.
+        By default where `grad_output` lies: on a GPU with the same bits, by "ieee".
 
     Returns
     -------
@@ -88,7 +88,7 @@ def conv1d_weight(
     precision : {"ieee", "3xtf32", "tf32", "bf16"}
         As of `numconv.conv2d`: a permission for GPUs.
     device : {"cpu", "cuda", "cuda:0", ...}, optional
-        By default where x and `grad_output` lie, as of `numconv.conv2d`: on a GPU with the same bits.
+        By default where x and `grad_output` lie, as of `numconv.conv2d`: on a GPU with the same bits, by "ieee".
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional
@@ -166,7 +166,7 @@ def conv2d_weight(
     precision : {"ieee", "3xtf32", "tf32", "bf16"}
         As of `numconv.conv2d`: a permission for GPUs.
     device : {"cpu", "cuda", "cuda:0", ...}, optional
-        By default where x and `grad_output` lie, as of `numconv.conv2d`: on a GPU with the same bits.
+        By default where x and `grad_output` lie, as of `numconv.conv2d`: on a GPU with the same bits, by "ieee".
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional
@@ -254,7 +254,7 @@ def conv3d_weight(
     precision : {"ieee", "3xtf32", "tf32", "bf16"}
         As of `numconv.conv2d`: a permission for GPUs.
     device : {"cpu", "cuda", "cuda:0", ...}, optional
-        By default where x and `grad_output` lie, as of `numconv.conv2d`: on a GPU with the same bits.
+        By default where x and `grad_output` lie, as of `numconv.conv2d`: on a GPU with the same bits, by "ieee".
     threads : int, optional
         Worker threads; by default those of `get_num_threads`. The result does not depend on it.
     out : ndarray, optional
