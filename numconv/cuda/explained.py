@@ -57,16 +57,16 @@ def _launches(method: methods.Method, problem: Problem, places: dict[str, Place]
 
 
 def _considered(problem: Problem, places: dict[str, Place], device: int) -> Iterator[str]:
-    taken = False
+    taken, width = False, max(map(len, methods.considered(problem)))
     for name, method in methods.considered(problem).items():
         reason = methods.reason_against(method, problem, places["x"], places["out"], device)
         if reason:
-            yield f"{name:<10} computes {reason}"
+            yield f"{name:<{width}} computes {reason}"
         elif taken:
-            yield f"{name:<10} would compute it too"
+            yield f"{name:<{width}} would compute it too"
         else:
             taken = True
-            yield f"{name:<10} computes it on GPU {device}, one sample by"
+            yield f"{name:<{width}} computes it on GPU {device}, one sample by"
             yield from (f"  {line}" for line in _launched(method, problem, places, device))
 
 

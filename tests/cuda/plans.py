@@ -1,5 +1,7 @@
 """Plans: what they say of themselves, and that a CUDA graph can record their calls."""
 
+import re
+
 import numpy as np
 import pytest
 from numba import cuda
@@ -24,9 +26,9 @@ def test_what_they_say():
     assert text.startswith("plan_conv2d direct ")
     assert "computes it on GPU 0, one sample by\n    " in text
     assert "blocks of" in text
-    assert "generic    would compute it too" in text
+    assert re.search("generic +would compute it too", text)
     text = made((None, 4, 9, 9), W.astype(np.complex64)).explain()
-    assert "stencil    computes only real sums" in text
+    assert re.search(r"\n  stencil +computes only real sums", text)
     text = numconv.plan_filter_bank((9, 9), W[:, 0], device="cuda").explain()
     assert "computes it on GPU 0, one sample by" in text
 
