@@ -133,9 +133,9 @@ def real_of(problem: Problem) -> Problem:
 
 
 def _reach(place: Place) -> int:
-    """Elements between the first and the last."""
-    steps = zip(place.view.shape, place.steps, strict=True)
-    return sum(abs(step) * (n - 1) for n, step in steps) + 1
+    """Elements between the first and the last, or those of a step along an axis, which may have one element."""
+    steps = [abs(step) for step in place.steps]
+    return max(*steps, sum(step * (n - 1) for n, step in zip(place.view.shape, steps, strict=True)) + 1)
 
 
 def padded_of(problem: Problem) -> tuple[int, int, int]:
