@@ -73,11 +73,11 @@ def computed(
         targets = [library.describe(array) for array in found]
     elif not engine.several:
         found = (out,)
-        targets = [_given_out(engine.name, out, shape, engine.results[0], given.device, engine.argument)]
+        targets = [given_out(engine.name, out, shape, engine.results[0], given.device, engine.argument)]
     else:
         found = outs_of(engine.name, engine.problem, out)
         targets = [
-            _given_out(engine.name, array, shape, dtype, given.device, engine.argument)
+            given_out(engine.name, array, shape, dtype, given.device, engine.argument)
             for array, dtype in zip(found, engine.results, strict=True)
         ]
     if 0 not in shape:
@@ -98,7 +98,7 @@ def computed(
     return out if out is not None else tuple(found) if engine.several else found[0]
 
 
-def _given_out(name: str, out: Any, shape: tuple[int, ...], dtype: np.dtype, device: int, argument: str = "x") -> Given:
+def given_out(name: str, out: Any, shape: tuple[int, ...], dtype: np.dtype, device: int, argument: str = "x") -> Given:
     """As `check_out`, of an array on the device of x, or of another argument."""
     library = library_of(out)
     if library is None:

@@ -24,7 +24,7 @@ from .launch import Step, on, prepare, recording
 from .lent import lend
 from .places import WIDEST, Place
 from .recent import Recent
-from .sources import Source, _given_out, number_of
+from .sources import Source, given_out, number_of
 from .weights import described
 
 
@@ -160,7 +160,7 @@ def _result(
         return out
     library, device, stream = first.library, first.device, first.library.stream(first.value, first.device)
     target = library.empty(shape, dtype, device, stream) if out is None else out
-    found = library.describe(target) if out is None else _given_out(first.name, out, shape, dtype, device)
+    found = library.describe(target) if out is None else given_out(first.name, out, shape, dtype, device)
     place = Place.of(found)
     if found.address & place.mask:
         raise NotImplementedError(f"{first.name}: out is not aligned to its elements; copy it")

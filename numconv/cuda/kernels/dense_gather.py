@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import ops
 from .borders import sampling
+from .coordinates import unravelling
 from .dense_tile import RAGGED, Tile
 
 
@@ -50,7 +51,7 @@ def _column(tile: Tile) -> Any:
 
 def _pixels(source: Any, ahead: int, tile: Tile, split: bool) -> Any:
     """The sources of all pixels of a thread, `ahead` elements for each part; their places, or -1, go to `where`."""
-    divide, put, column_of, int32, int64 = ops.divide, ops.placing("int64"), _column(tile), np.int32, np.int64
+    unravel, put, column_of, int32, int64 = unravelling(), ops.placing("int64"), _column(tile), np.int32, np.int64
     SPLIT = split
 
     def one(x: Any, where: Any, t: Any, i: Any, first: Any, g: Any, numbers: Any) -> Any:
@@ -58,12 +59,7 @@ def _pixels(source: Any, ahead: int, tile: Tile, split: bool) -> Any:
         pixel = first + column
         valid = pixel < numbers[3]
         rest = int32(pixel) if valid else int32(0)
-        row = divide(rest, int32(numbers[6]))
-        ow = int32(rest - row * int32(numbers[6]))
-        plane = divide(row, int32(numbers[5]))
-        oh = int32(row - plane * int32(numbers[5]))
-        n = divide(plane, int32(numbers[4]))
-        od = int32(plane - n * int32(numbers[4]))
+        n, od, oh, ow = unravel(rest, numbers[4], numbers[5], numbers[6])
         at = int64(n) * numbers[34] + int64(od) * numbers[35] + int64(oh) * numbers[36] + int64(ow) * numbers[37]
         if SPLIT:
             at = int64(rest) * numbers[34]

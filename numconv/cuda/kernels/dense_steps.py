@@ -8,6 +8,7 @@ import numpy as np
 from numba import cuda
 
 from .. import ops
+from .coordinates import unravelling
 from .dense_tile import NOWHERE, WEIGHTS
 from .finish import activating, adding, converting
 from .kernel import Kernel
@@ -47,6 +48,7 @@ def add(
     activate, biased, kind = activating(compute, activation), adding(bias, compute, compute), getattr(np, compute)
     convert, store = store_as[0], ops.writer(result, store_as[1])
     PIXELS_FAST, divide, int32, int64, THREADS = pixels_fast, ops.divide, np.int32, np.int64, threads
+    unravel = unravelling()
 
     def add(sums: Any, bias: Any, out: Any, numbers: Any, reals: Any) -> None:
         at = int32(int32(cuda.blockIdx.x) * THREADS + int32(cuda.threadIdx.x))
@@ -58,12 +60,7 @@ def add(
             total = load(sums, place)
             for chain in range(1, numbers[0]):
                 total += load(sums, place + chain * numbers[5])
-            row = divide(pixel, int32(numbers[8]))
-            ow = int32(pixel - row * int32(numbers[8]))
-            plane = divide(row, int32(numbers[7]))
-            oh = int32(row - plane * int32(numbers[7]))
-            n = divide(plane, int32(numbers[6]))
-            od = int32(plane - n * int32(numbers[6]))
+            n, od, oh, ow = unravel(pixel, numbers[6], numbers[7], numbers[8])
             to = int64(n) * numbers[10] + int64(od) * numbers[11] + int64(oh) * numbers[12] + int64(ow) * numbers[13]
             total, _ = biased(total, kind(0), bias, f * numbers[9])
             store(out, to + f * numbers[14], convert(activate(total, reals[2])))

@@ -9,6 +9,7 @@ from numba import cuda
 
 from .. import ops
 from .borders import sampling
+from .coordinates import unravelling
 from .double_tile import DEPTH, GROUPS, Tile
 from .kernel import Kernel, storage_of
 
@@ -23,7 +24,7 @@ def locating(parts: str, tensor: bool) -> Any:
 
     The first tap may lie in the padding, at a place that is never read.
     """
-    divide, int32, int64, SPLIT = ops.divide, np.int32, np.int64, tensor and parts == "cf"
+    unravel, int32, int64, SPLIT = unravelling(), np.int32, np.int64, tensor and parts == "cf"
 
     def locate(pixel: Any, numbers: Any) -> Any:
         if pixel >= numbers[2]:
@@ -32,12 +33,7 @@ def locating(parts: str, tensor: bool) -> Any:
         if SPLIT:
             part = pixel & 1
             pixel = pixel >> 1
-        row = divide(int32(pixel), int32(numbers[5]))
-        ow = int32(pixel - int64(row) * numbers[5])
-        plane = divide(row, int32(numbers[4]))
-        oh = int32(row - plane * int32(numbers[4]))
-        n = divide(plane, int32(numbers[3]))
-        od = int32(plane - n * int32(numbers[3]))
+        n, od, oh, ow = unravel(int32(pixel), numbers[3], numbers[4], numbers[5])
         at = int64(n) * numbers[23] + int64(od) * numbers[24] + int64(oh) * numbers[25] + int64(ow) * numbers[26]
         pd, ph = int32(od * numbers[12] - numbers[15]), int32(oh * numbers[13] - numbers[16])
         pw = int32(ow * numbers[14] - numbers[17])

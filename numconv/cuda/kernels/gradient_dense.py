@@ -220,7 +220,8 @@ def _rows(way: Way, compute: str, borders: str, axes: str) -> Any:
 
     Tables are read first: between a read of shared memory and the next copy, ptxas waits three instructions.
     """
-    spread, entry, copy, inside = _spreading(way), ops.entry("int32"), ops.copying(compute, way.WIDTH), _inside(axes)
+    spread, entry, inside = _spreading(way), ops.collecting("int32", 4, 1), _inside(axes)
+    copy = ops.copying(compute, way.WIDTH)
     sample, int32, int64 = sampling(True), *_INTS
     PIXELS, DOWN, GROUPS, ACROSS, WIDTH, PITCH, DEPTH, HELD = (
         way.pixels, way.down, way.groups, way.across, way.WIDTH, way.B + GAP, way.DEPTH, way.held,

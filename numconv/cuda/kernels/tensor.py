@@ -43,6 +43,7 @@ import numpy as np
 from numba import cuda
 
 from .. import ops
+from .coordinates import unravelling
 from .kernel import Kernel, storage_of
 from .shapes import EXISTS, ROW_BYTES, Matrix
 from .tensor_finish import finishing
@@ -202,7 +203,7 @@ def fold(
 
 def _locating(bounded: bool) -> Any:
     """(where the sample of its first tap lies, its taps inside, its place in the result) of a pixel."""
-    divide, int32, BOUNDED = ops.divide, np.int32, bounded
+    unravel, int32, BOUNDED = unravelling(), np.int32, bounded
 
     def inside(first: Any, dilation: Any, size: Any, taps: Any) -> Any:
         found, at = int32(0), first
@@ -217,12 +218,7 @@ def _locating(bounded: bool) -> Any:
     def locate(pixel: Any, numbers: Any) -> Any:
         if pixel >= numbers[1]:
             return int32(0), int32(0), int32(0)
-        row = divide(pixel, numbers[4])
-        ow = int32(pixel - row * numbers[4])
-        plane = divide(row, numbers[3])
-        oh = int32(row - plane * numbers[3])
-        n = divide(plane, numbers[2])
-        od = int32(plane - n * numbers[2])
+        n, od, oh, ow = unravel(pixel, numbers[2], numbers[3], numbers[4])
         d, h = int32(od * numbers[13] - numbers[16]), int32(oh * numbers[14] - numbers[17])
         w = int32(ow * numbers[15] - numbers[18])
         base = int32(n * numbers[8] + d * numbers[9] + h * numbers[10] + w * numbers[11])

@@ -47,6 +47,7 @@ import numpy as np
 from numba import cuda
 
 from .. import ops
+from .coordinates import unravelling
 from .finish import activating, adding, converting
 from .kernel import Kernel
 from .warpgroup_tile import ROW, Tile
@@ -234,15 +235,11 @@ def _preparing(bias: str, tile: Tile) -> Any:
 
 def _locating() -> Any:
     """(sample, plane, row, column) of a pixel; of the first one where there is none."""
-    divide, int32 = ops.divide, np.int32
+    unravel, int32 = unravelling(), np.int32
 
     def locate(pixel: Any, numbers: Any) -> Any:
         rest = int32(pixel) if pixel < numbers[2] else int32(0)
-        row = divide(rest, int32(numbers[5]))
-        plane = divide(row, int32(numbers[4]))
-        n = divide(plane, int32(numbers[3]))
-        d, h = int32(plane - n * int32(numbers[3])), int32(row - plane * int32(numbers[4]))
-        return n, d, h, int32(rest - row * int32(numbers[5]))
+        return unravel(rest, numbers[3], numbers[4], numbers[5])
 
     return ops.device(locate)
 

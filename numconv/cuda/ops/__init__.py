@@ -48,7 +48,6 @@ elements. All that is compiled into one kernel is specialised by these factories
     taking_up(n, pitch)               add(acc, pointer, offset): those that were left are added
     lifting(n)                        lift(values, array, at): n float32, all at once
     storing_as(kind, storage, n)      store(pointer, offset, values): n float32 as neighbours of a kind, all at once
-    entry(scalar)                     take(array, at): four neighbours of 4 bytes, as a tuple
     delivering(scalar, rows, columns, n)
                                       deliver(pointer, at, pitch, height, width, acc): an accumulator for each of `rows`
                                       (times `pitch`) and `columns` below height and width, n neighbours at a time

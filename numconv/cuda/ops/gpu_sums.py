@@ -1,4 +1,4 @@
-"""Sums of a thread that go straight to memory, and entries of tables in shared memory: compiled."""
+"""Sums of a thread that go straight to memory: compiled."""
 
 from __future__ import annotations
 
@@ -9,25 +9,6 @@ from numba.cuda import types
 from numba.cuda.extending import intrinsic
 
 from .gpu import _INT32, _INT64, _global, _slots, numba_type
-
-
-def entry(scalar: str) -> Any:
-    """Four neighbours of 4 bytes each, in one load."""
-    kind = numba_type(scalar)
-
-    @intrinsic
-    def take(typing: Any, array: Any, at: Any) -> tuple:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            data = context.make_array(array)(context, builder, value=args[0]).data
-            place = builder.gep(data, [builder.sext(args[1], _INT64)])
-            values = builder.load(builder.bitcast(place, ir.VectorType(place.type.pointee, 4).as_pointer()))
-            values.align = 16
-            lanes = [builder.extract_element(values, ir.Constant(_INT32, i)) for i in range(4)]
-            return context.make_tuple(builder, signature.return_type, lanes)
-
-        return types.UniTuple(kind, 4)(array, types.int32), generate
-
-    return take
 
 
 def delivering(scalar: str, rows: tuple[int, ...], columns: tuple[int, ...], together: int) -> Any:

@@ -9,17 +9,6 @@ import numpy as np
 from .simulated import Pointer
 
 
-def entry(scalar: str) -> Callable:
-    """Four of them."""
-
-    def take(array: np.ndarray, at: int) -> tuple:
-        if at % 4 or not 0 <= at <= len(array) - 4:
-            raise IndexError(at)
-        return tuple(array[at : at + 4])
-
-    return take
-
-
 def delivering(scalar: str, rows: tuple[int, ...], columns: tuple[int, ...], together: int) -> Callable:
     """One by one; what is stored at once is aligned, and all of it is there."""
 
